@@ -1,0 +1,55 @@
+# `make run` starts Shenton, `make test` checks everything. Both install what is missing and say so.
+# Where things are built: .ci/env.sh.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+DATA ?= data
+LISTEN ?= 127.0.0.1:3000
+# Simulated studies for an empty database; 0 for none.
+DEMO ?= 12
+ARGUMENTS ?=
+
+.PHONY: help run test bundle server end2end screenshots setup format clean
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: ## build all and start the server; DATA=folder LISTEN=address:port ARGUMENTS='more for shenton serve'
+	@. .ci/env.sh
+	.ci/setup.sh run
+	frontend/bundle.sh
+	say "server: cargo build --release -p server $$(gpu_features)"
+	cargo build --release -p server $$(gpu_features)
+	exec "$$CARGO_TARGET_DIR/release/shenton" serve --data "$(DATA)" --site "$$SHENTON_SITE" --models server/models --listen "$(LISTEN)" --demo $(DEMO) $(ARGUMENTS)
+
+test: ## format, clippy, native tests, wasm leg, browser tests; ends with the counts
+	@.ci/test.sh
+
+setup: ## install what `run` and `test` need
+	@.ci/setup.sh test
+
+bundle: ## what browsers load
+	@frontend/bundle.sh
+
+server: ## the release binary
+	@. .ci/env.sh
+	cargo build --release -p server
+
+end2end: ## only the browser tests, on what is built
+	@.ci/setup.sh test
+	frontend/bundle.sh
+	. .ci/env.sh
+	cargo build --release -p server
+	end2end/run.sh
+
+screenshots: ## the README's pictures, by the browser tests
+	@SHENTON_SCREENSHOTS=1 $(MAKE) --no-print-directory end2end
+
+format: ## rustfmt over the workspace
+	@cargo fmt --all
+
+clean: ## remove what was built; ./data stays
+	@. .ci/env.sh
+	cargo clean

@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod frame;
+mod jpeg;
+mod metadata;
+mod pixels;
+mod reader;
+mod text;
+mod write;
+
+pub use error::Error;
+pub use frame::{Limits, decode};
+pub use metadata::{Metadata, read_metadata};
+pub use write::write_dx;

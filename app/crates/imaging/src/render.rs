@@ -1,0 +1,137 @@
+//! The CPU renderer: what every other renderer is held against.
+
+use crate::{DisplayLut, Frame, ResolvedView};
+
+/// Draws a frame into `out`, RGBA bytes of a canvas `width` pixels wide, row by row.
+///
+/// Each stored value is looked up in `lut` first; levels, not stored values, are interpolated, so that padding
+/// and tables stay what they are. Between pixel centres the four neighbours are mixed bilinearly, at the
+/// border of the picture its own pixels repeat, outside it is black. Where the picture is shrunk, each canvas
+/// pixel averages [`ResolvedView::samples`] samples a side. A level becomes a byte by rounding.
+///
+/// # Panics
+/// Where `out` is not a whole number of rows.
+pub fn render(frame: &Frame, lut: &DisplayLut, view: &ResolvedView, width: usize, out: &mut [u8]) {
+    assert!(
+        width > 0 && out.len().is_multiple_of(width * 4),
+        "{} bytes in rows of {width} pixels",
+        out.len()
+    );
+    let (columns, rows) = (frame.columns as usize, frame.rows as usize);
+    let samples = view.samples();
+    let step = 1.0 / f64::from(samples);
+    let scale = 255.0 / (samples * samples) as f32;
+    for (y, line) in out.chunks_exact_mut(width * 4).enumerate() {
+        for (x, rgba) in line.chunks_exact_mut(4).enumerate() {
+            let mut total = 0.0;
+            for j in 0..samples {
+                for i in 0..samples {
+                    let at = [
+                        x as f64 + (f64::from(i) + 0.5) * step,
+                        y as f64 + (f64::from(j) + 0.5) * step,
+                    ];
+                    total += sample(frame, lut, view.to_image.apply(at), columns, rows);
+                }
+            }
+            let grey = (total * scale + 0.5) as u8;
+            rgba.copy_from_slice(&[grey, grey, grey, 255]);
+        }
+    }
+}
+
+fn sample(frame: &Frame, lut: &DisplayLut, [x, y]: [f64; 2], columns: usize, rows: usize) -> f32 {
+    if !(x >= 0.0 && y >= 0.0 && x < columns as f64 && y < rows as f64) {
+        return 0.0;
+    }
+    let level = |x: usize, y: usize| frame.pixels.get(y * columns + x).map_or(0.0, |raw| lut.level(*raw));
+    let (x, y) = (x - 0.5, y - 0.5);
+    let (left, top) = (x.floor(), y.floor());
+    let (across, down) = ((x - left) as f32, (y - top) as f32);
+    let (x0, y0) = (left.max(0.0) as usize, top.max(0.0) as usize);
+    let (x1, y1) = (
+        ((left + 1.0) as usize).min(columns - 1),
+        ((top + 1.0) as usize).min(rows - 1),
+    );
+    let mix = |a: f32, b: f32, part: f32| a + (b - a) * part;
+    mix(
+        mix(level(x0, y0), level(x1, y0), across),
+        mix(level(x0, y1), level(x1, y1), across),
+        down,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Sizes, ViewState, Voi, VoiLutFunction, present};
+    use proptest::prelude::*;
+
+    fn frame(rows: u32, columns: u32, pixels: Vec<u16>) -> Frame {
+        let mut frame = Frame::new(rows, columns, 8, pixels);
+        frame.voi = vec![Voi::Window {
+            center: 128.0,
+            width: 256.0,
+            function: VoiLutFunction::Linear,
+            explanation: None,
+        }];
+        frame
+    }
+
+    fn drawn(frame: &Frame, view: ViewState, width: u32, height: u32) -> Vec<u8> {
+        let view = view.resolve(Sizes::of(frame, width, height));
+        let mut out = vec![7; (width * height * 4) as usize];
+        render(
+            frame,
+            &DisplayLut::new(frame, None, false),
+            &view,
+            width as usize,
+            &mut out,
+        );
+        assert!(out.chunks_exact(4).all(|p| p[0] == p[1] && p[1] == p[2] && p[3] == 255));
+        out.chunks_exact(4).map(|p| p[0]).collect()
+    }
+
+    #[test]
+    fn one_to_one_shows_every_pixel() {
+        let pixels = vec![0, 51, 102, 153, 204, 255];
+        let frame = frame(3, 2, pixels);
+        let view = ViewState::default();
+        assert_eq!(drawn(&frame, view, 2, 3), [0, 51, 102, 153, 204, 255]);
+        assert_eq!(drawn(&frame, view.flip_horizontal(), 2, 3), [51, 0, 153, 102, 255, 204]);
+        assert_eq!(drawn(&frame, view.rotate(90.0), 3, 2), [204, 102, 0, 255, 153, 51]);
+        // Room at both sides is black.
+        assert_eq!(drawn(&frame, view, 4, 3), [0, 0, 51, 0, 0, 102, 153, 0, 0, 204, 255, 0]);
+    }
+
+    #[test]
+    fn levels_are_mixed_and_not_stored_values() {
+        let mut frame = frame(1, 2, vec![100, 200]);
+        // Padding beside a pixel: no value between them is invented.
+        frame.padding = Some(crate::PixelPadding { low: 100, high: 100 });
+        assert_eq!(drawn(&frame, ViewState::default(), 4, 2)[..4], [0, 50, 150, 200]);
+    }
+
+    #[test]
+    fn shrinking_leaves_out_no_pixel() {
+        // A checkerboard seen from afar is grey.
+        let frame = frame(
+            64,
+            64,
+            (0..64 * 64)
+                .map(|i| if (i / 64 + i % 64) % 2 == 0 { 0 } else { 255 })
+                .collect(),
+        );
+        let out = drawn(&frame, ViewState::default(), 16, 16);
+        assert!(out.iter().all(|v| v.abs_diff(128) <= 1), "{out:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn at_its_own_size_it_is_the_presented_picture(columns in 1u32..12, rows in 1u32..12, seed: u32) {
+            let pixels = (0..rows * columns).map(|i| (i.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 20) as u16 & 255).collect();
+            let frame = frame(rows, columns, pixels);
+            let expect: Vec<u8> = present(&frame, None).data.iter().map(|v| (v * 255.0 + 0.5) as u8).collect();
+            prop_assert_eq!(drawn(&frame, ViewState::default(), columns, rows), expect);
+        }
+    }
+}

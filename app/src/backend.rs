@@ -1,0 +1,46 @@
+//! What the pages ask of the server.
+
+use domain::{
+    AccountId, Answer, AuditEvent, AuditFilter, Page, QuarantineItem, SiteId, StudyDetail, StudyQuery, StudyRow,
+    StudyUid, User,
+};
+
+use crate::AppError;
+pub use crate::wire::{AnswerInput, AuditCheck, ModelCard, NewAccount};
+pub use async_trait::async_trait;
+
+/// Who asks. The server's session middleware puts it into the request's extensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub user: User,
+    /// The network address the request came from, for the audit trail.
+    pub from: String,
+}
+
+/// The server's side of every page. It is provided as context: `Arc<dyn Backend>`.
+///
+/// Each method authorises its caller itself, since the server functions above it are public endpoints.
+///
+/// # Errors
+/// [`AppError::Forbidden`] where the caller's role or site may not, [`AppError::NotFound`] where there is no such
+/// thing or the caller's site may not know of it, [`AppError::Invalid`] where the request makes no sense,
+/// [`AppError::Internal`] for everything that the server logs.
+#[async_trait]
+pub trait Backend: Send + Sync + 'static {
+    async fn worklist(&self, caller: &Caller, query: StudyQuery) -> Result<Page<StudyRow>, AppError>;
+    /// Records in the audit trail that the study was viewed.
+    async fn study(&self, caller: &Caller, study: StudyUid) -> Result<StudyDetail, AppError>;
+    async fn answer(&self, caller: &Caller, answer: AnswerInput) -> Result<Answer, AppError>;
+    /// Takes a finished or failed study back to the queue.
+    async fn restart(&self, caller: &Caller, study: StudyUid) -> Result<(), AppError>;
+    async fn sites(&self, caller: &Caller) -> Result<Vec<SiteId>, AppError>;
+    async fn audit(&self, caller: &Caller, filter: AuditFilter) -> Result<Page<AuditEvent>, AppError>;
+    async fn audit_check(&self, caller: &Caller) -> Result<AuditCheck, AppError>;
+    /// `page` is zero-based.
+    async fn quarantine(&self, caller: &Caller, page: u32, per_page: u32) -> Result<Page<QuarantineItem>, AppError>;
+    async fn accounts(&self, caller: &Caller) -> Result<Vec<User>, AppError>;
+    async fn create_account(&self, caller: &Caller, new: NewAccount) -> Result<User, AppError>;
+    async fn set_password(&self, caller: &Caller, id: AccountId, password: String) -> Result<(), AppError>;
+    async fn set_disabled(&self, caller: &Caller, id: AccountId, disabled: bool) -> Result<(), AppError>;
+    async fn models(&self, caller: &Caller) -> Result<Vec<ModelCard>, AppError>;
+}

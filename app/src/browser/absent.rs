@@ -1,0 +1,41 @@
+use domain::Timestamp;
+use leptos::ev;
+use leptos::prelude::RwSignal;
+
+use crate::upload::Upload;
+
+pub fn is_typing(_: &ev::KeyboardEvent) -> bool {
+    false
+}
+
+pub fn is_on_control(_: &ev::MouseEvent) -> bool {
+    false
+}
+
+pub fn focus(_: &str) {}
+
+pub fn focus_is_in(_: &str) -> bool {
+    false
+}
+
+pub fn blur() {}
+
+pub fn click(_: &str) {}
+
+pub fn reveal(_: &str) {}
+
+pub fn leave_for(_: &str) {}
+
+pub fn toggle_theme() {}
+
+pub fn local_time(_: Timestamp) -> Option<String> {
+    None
+}
+
+pub fn on_change(_: RwSignal<bool>, _: impl Fn(String) + 'static) {}
+
+pub fn take_input(_: &ev::Event, _: RwSignal<Vec<Upload>>) {}
+
+pub fn take_drop(_: &ev::DragEvent, _: RwSignal<Vec<Upload>>) {}
+
+pub fn send_again(_: RwSignal<Vec<Upload>>) {}

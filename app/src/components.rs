@@ -1,0 +1,8 @@
+//! Parts that several pages share.
+
+pub mod error_note;
+pub mod header;
+pub mod mark;
+pub mod notice;
+pub mod pager;
+pub mod when;

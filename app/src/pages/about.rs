@@ -1,0 +1,91 @@
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+use crate::api::session::models;
+use crate::components::error_note::ErrorNote;
+use crate::components::notice::Notice;
+use crate::wire::ModelCard;
+use crate::words;
+
+/// What the system is, how it reads, and which networks it holds.
+#[component]
+pub fn AboutPage() -> impl IntoView {
+    let cards = Resource::new(|| (), |()| models());
+    view! {
+        <Title text="About"/>
+        <div class="page">
+            <h1>"About Shenton"</h1>
+            <Notice/>
+            <div class="prose">
+                <p>
+                    "Shenton looks for fractures of the proximal femur on frontal x-rays of the pelvis. "
+                    "It is a research system. It does not replace a radiologist, and no decision about a patient may rest on it."
+                </p>
+                <h2>"How a study is read"</h2>
+                <ol>
+                    <li>"The frontal gate looks at every image. What is not a frontal x-ray of the pelvis is set aside, and the page says so."</li>
+                    <li>"The localiser finds both necks of femur."</li>
+                    <li>"The metal gate looks at each hip. A hip with metal is set aside."</li>
+                    <li>"The fracture network gives each remaining hip a score between 0 and 1, and says where the fracture would be."</li>
+                </ol>
+                <h2>"What the marks mean"</h2>
+                <p>
+                    "Two thresholds divide the scores. Above the higher one a hip is marked as definite, with a solid box; between "
+                    "the two as doubtful, with a dashed box; below the lower one no fracture was seen, with a thin grey box. "
+                    "A hip that was set aside has no score at all: it was not read, which is not the same as no fracture."
+                </p>
+                <p>"Right and left are always the patient's."</p>
+            </div>
+            <h2>"Networks"</h2>
+            <Suspense fallback=|| view! { <p class="loading">"Loading…"</p> }>
+                {move || Suspend::new(async move {
+                    match cards.await {
+                        Err(error) => view! { <ErrorNote error/> }.into_any(),
+                        Ok(cards) => view! { <Models cards/> }.into_any(),
+                    }
+                })}
+            </Suspense>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn Models(cards: Vec<ModelCard>) -> impl IntoView {
+    if cards.is_empty() {
+        return view! { <p class="note">"No networks are installed on this server."</p> }.into_any();
+    }
+    view! {
+        <div class="scroll">
+            <table class="list models">
+                <caption class="hidden">"Networks of this server"</caption>
+                <thead>
+                    <tr>
+                        <th scope="col">"Network"</th>
+                        <th scope="col">"Name"</th>
+                        <th scope="col" class="number">"Parameters"</th>
+                        <th scope="col">"SHA-256 of the weights"</th>
+                        <th scope="col">"Training"</th>
+                    </tr>
+                </thead>
+                <tbody>
+                    {cards
+                        .into_iter()
+                        .map(|card| {
+                            view! {
+                                <tr>
+                                    <td>{words::network(&card.network).to_owned()}</td>
+                                    <td>{card.name}</td>
+                                    <td class="number">{words::thousands(card.parameters)}</td>
+                                    <td><code class="hash">{card.sha256}</code></td>
+                                    <td class="wrap">{card.training}</td>
+                                </tr>
+                            }
+                        })
+                        .collect_view()}
+                </tbody>
+            </table>
+        </div>
+    }
+    .into_any()
+}

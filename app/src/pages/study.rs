@@ -1,0 +1,734 @@
+use std::time::Duration;
+
+use domain::{
+    Answer, AnswerValue, Call, FractureLocation, HipFinding, ImageReading, ImageRow, Side, StudyDetail, StudyQuery,
+    StudyState, StudyUid,
+};
+use leptos::ev::{self, SubmitEvent};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use leptos_meta::Title;
+use leptos_router::NavigateOptions;
+use leptos_router::hooks::{use_navigate, use_params_map, use_query_map};
+
+use crate::api;
+use crate::components::error_note::{ErrorNote, FormError};
+use crate::components::mark::{ResultMark, StateLabel};
+use crate::components::notice::Notice;
+use crate::components::when::When;
+use crate::query::{self, STUDIES_A_PAGE};
+use crate::viewer::{Command, ImageViewer, KEYS, Port, region};
+use crate::wire::{AnswerInput, Session};
+use crate::{Desk, SignedIn, browser, words};
+
+/// One study: the picture on the left, the findings and the answers on the right.
+#[component]
+pub fn StudyPage() -> impl IntoView {
+    let params = use_params_map();
+    let map = use_query_map();
+    let desk = expect_context::<Desk>();
+    let uid = Memo::new(move |_| StudyUid(params.with(|params| params.get("study_uid")).unwrap_or_default()));
+    let list = Memo::new(move |_| StudyQuery {
+        search: desk.search.get().trim().to_owned(),
+        ..map.with(query::worklist)
+    });
+    let detail = Resource::new(move || uid.get(), api::study::study);
+    let neighbours = Resource::new(move || (uid.get(), list.get()), |(uid, list)| neighbours(uid, list));
+    let session = expect_context::<SignedIn>().0;
+    view! {
+        <Title text="Study"/>
+        <div class="study-page">
+            <div class="study-bar">
+                <a class="back" href=move || query::worklist_href(&list.get())>"Worklist"</a>
+                <Suspense>
+                    {move || Suspend::new(async move {
+                        let neighbours = neighbours.await;
+                        view! { <NeighbourLinks neighbours/> }
+                    })}
+                </Suspense>
+                <Notice/>
+            </div>
+            <Suspense fallback=|| view! { <p class="loading">"Loading the study…"</p> }>
+                {move || Suspend::new(async move {
+                    let session = session.await.ok().flatten();
+                    match detail.await {
+                        Err(error) => view! { <ErrorNote error/> }.into_any(),
+                        Ok(detail) => view! { <Study detail session list/> }.into_any(),
+                    }
+                })}
+            </Suspense>
+        </div>
+    }
+    .into_any()
+}
+
+/// Addresses of the studies before and after one in the worklist, as it stood when the study was opened.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Neighbours {
+    previous: Option<String>,
+    next: Option<String>,
+}
+
+async fn neighbours(uid: StudyUid, list: StudyQuery) -> Neighbours {
+    let Ok(page) = api::worklist::worklist(list.clone()).await else {
+        return Neighbours::default();
+    };
+    let Some(place) = page.rows.iter().position(|row| row.study_uid == uid) else {
+        return Neighbours::default();
+    };
+    let href =
+        |row: Option<&domain::StudyRow>, list: &StudyQuery| row.map(|row| query::study_href(&row.study_uid, list));
+    let mut found = Neighbours {
+        previous: place.checked_sub(1).and_then(|place| href(page.rows.get(place), &list)),
+        next: href(page.rows.get(place + 1), &list),
+    };
+    if found.previous.is_none() && list.page > 0 {
+        let before = StudyQuery {
+            page: list.page - 1,
+            ..list.clone()
+        };
+        if let Ok(page) = api::worklist::worklist(before.clone()).await {
+            found.previous = href(page.rows.last(), &before);
+        }
+    }
+    if found.next.is_none() && u64::from(list.page + 1) * u64::from(STUDIES_A_PAGE) < page.total {
+        let after = StudyQuery {
+            page: list.page + 1,
+            ..list
+        };
+        if let Ok(page) = api::worklist::worklist(after.clone()).await {
+            found.next = href(page.rows.first(), &after);
+        }
+    }
+    found
+}
+
+#[component]
+fn NeighbourLinks(neighbours: Neighbours) -> impl IntoView {
+    let link = |href: Option<String>, class: &'static str, text: &'static str, title: &'static str| match href {
+        Some(href) => view! { <a class=class href=href title=title>{text}</a> }.into_any(),
+        None => view! { <span class=class aria-disabled="true">{text}</span> }.into_any(),
+    };
+    view! {
+        <nav class="neighbours" aria-label="Studies">
+            {link(neighbours.previous, "previous", "Previous study", "The study before this one in the worklist (p)")}
+            {link(neighbours.next, "next", "Next study", "The study after this one in the worklist (n)")}
+        </nav>
+    }
+    .into_any()
+}
+
+/// The image to open first: the one with the worst result, else the first.
+fn first_image(images: &[ImageRow]) -> usize {
+    let worst = |image: &ImageRow| {
+        image
+            .reading
+            .as_ref()
+            .and_then(|reading| reading.hips.iter().filter_map(|hip| hip.call).max())
+    };
+    let read = |image: &ImageRow| image.reading.as_ref().is_some_and(|reading| !reading.hips.is_empty());
+    images
+        .iter()
+        .enumerate()
+        .max_by_key(|(index, image)| (worst(image), read(image), std::cmp::Reverse(*index)))
+        .map_or(0, |(index, _)| index)
+}
+
+#[component]
+fn Study(detail: StudyDetail, session: Option<Session>, list: Memo<StudyQuery>) -> impl IntoView {
+    let map = use_query_map();
+    let uid = detail.row.study_uid.clone();
+    let may_answer = session.as_ref().is_some_and(Session::may_answer);
+    let detail = RwSignal::new(detail);
+    let live = RwSignal::new(true);
+    let port = Port::default();
+    let side = RwSignal::new(None::<Side>);
+
+    let index = Memo::new(move |_| {
+        let count = detail.with(|detail| detail.images.len());
+        let asked = map
+            .with(|map| map.get("image"))
+            .and_then(|text| text.parse::<usize>().ok());
+        match asked {
+            Some(number) if (1..=count).contains(&number) => number - 1,
+            _ => detail.with(|detail| first_image(&detail.images)),
+        }
+    });
+    let image = Memo::new(move |_| detail.with(|detail| detail.images.get(index.get()).cloned()));
+    let hips = Memo::new(move |_| {
+        image.with(|image| {
+            let reading = image.as_ref().and_then(|image| image.reading.as_ref());
+            reading.map(|reading| reading.hips.clone()).unwrap_or_default()
+        })
+    });
+    let frame_url = Memo::new(move |_| {
+        image.with(|image| {
+            image
+                .as_ref()
+                .map(|image| format!("/frames/{}", query::encode(image.sop_uid.as_str())))
+        })
+    });
+
+    {
+        let uid = uid.clone();
+        Effect::new(move |_| {
+            let uid = uid.clone();
+            browser::on_change(live, move |changed| {
+                // Asking for a study is written in the audit trail, so only this study's own changes count.
+                if changed != uid.as_str() {
+                    return;
+                }
+                let uid = uid.clone();
+                spawn_local(async move {
+                    if let Ok(newer) = api::study::study(uid).await {
+                        detail.try_set(newer);
+                    }
+                });
+            });
+        });
+    }
+    keys(port, hips, side, list);
+
+    view! {
+        <div class="study">
+            <div class="study-picture">
+                {move || match frame_url.get() {
+                    Some(_) => view! {
+                        <ImageViewer frame_url=Signal::derive(move || frame_url.get().unwrap_or_default()) hips port/>
+                    }
+                    .into_any(),
+                    None => view! { <section class="note"><p>"No image of this study has arrived yet."</p></section> }.into_any(),
+                }}
+                <Images detail index list/>
+            </div>
+            <aside class="study-panel" aria-label="Findings">
+                {move || detail.with(|detail| view! { <Patient detail=detail.clone() may_restart=may_answer/> }.into_any())}
+                {move || {
+                    image
+                        .get()
+                        .map(|image| view! { <Findings image detail may_answer side/> }.into_any())
+                }}
+                <Keys may_answer/>
+            </aside>
+        </div>
+    }
+    .into_any()
+}
+
+/// The page's keys. Those of a hip's form go to the hip that was chosen last with `r` or `l`.
+fn keys(port: Port, hips: Memo<Vec<HipFinding>>, side: RwSignal<Option<Side>>, list: Memo<StudyQuery>) {
+    let navigate = use_navigate();
+    let choose = move |chosen: Side| {
+        side.set(Some(chosen));
+        if let Some(rect) = hips.with_untracked(|hips| region(hips, chosen)) {
+            port.send(Command::ZoomTo(rect));
+        }
+        set_timeout(
+            move || browser::reveal(&format!("#hip-{}", chosen.as_str())),
+            Duration::ZERO,
+        );
+    };
+    let answer = move |value: &str| {
+        if let Some(side) = side.get_untracked() {
+            browser::click(&format!("#hip-{} input[data-key=\"{value}\"]", side.as_str()));
+        }
+    };
+    Effect::new(move |_| {
+        let navigate = navigate.clone();
+        let handle = window_event_listener(ev::keydown, move |event| {
+            if browser::is_typing(&event) {
+                return;
+            }
+            let key = event.key();
+            match key.as_str() {
+                "n" => browser::click(".neighbours a.next"),
+                "p" => browser::click(".neighbours a.previous"),
+                "w" | "Escape" => navigate(&query::worklist_href(&list.get_untracked()), NavigateOptions::default()),
+                "r" => choose(Side::Right),
+                "l" => choose(Side::Left),
+                "a" | "1" | "2" | "3" | "4" => answer(&key),
+                "s" => {
+                    if let Some(side) = side.get_untracked() {
+                        browser::click(&format!("#hip-{} button[type=submit]", side.as_str()));
+                    }
+                }
+                _ => match KEYS.iter().find(|(name, _)| *name == key) {
+                    Some((_, command)) => port.send(*command),
+                    None => return,
+                },
+            }
+            event.prevent_default();
+        });
+        on_cleanup(move || handle.remove());
+    });
+}
+
+/// Every image of the study, with what became of it.
+#[component]
+fn Images(detail: RwSignal<StudyDetail>, index: Memo<usize>, list: Memo<StudyQuery>) -> impl IntoView {
+    let uid = detail.with_untracked(|detail| detail.row.study_uid.clone());
+    let images = Memo::new(move |_| detail.with(|detail| detail.images.clone()));
+    view! {
+        <nav class="images" aria-label="Images of this study">
+            {move || {
+                let list = list.get();
+                images
+                    .get()
+                    .into_iter()
+                    .enumerate()
+                    .map(|(place, image)| {
+                        let href = query::image_href(&uid, &list, place + 1);
+                        let result = words::summary_of(worst(image.reading.as_ref()));
+                        let text = image_words(&image);
+                        let result = if image.reading.is_some() { result } else { domain::ResultSummary::Pending };
+                        view! {
+                            <a
+                                class="image-card"
+                                href=href
+                                aria-current=move || (index.get() == place).then_some("true")
+                            >
+                                <span class="image-name">
+                                    <ResultMark result/>
+                                    {format!("Image {} · {}", place + 1, image_kind(&image))}
+                                </span>
+                                <span class="image-words">{text}</span>
+                            </a>
+                        }
+                    })
+                    .collect_view()
+            }}
+        </nav>
+    }
+    .into_any()
+}
+
+fn worst(reading: Option<&ImageReading>) -> Option<Call> {
+    reading.and_then(|reading| reading.hips.iter().filter_map(|hip| hip.call).max())
+}
+
+/// Modality, body part and view as the file says them.
+fn image_kind(image: &ImageRow) -> String {
+    let parts = [&image.modality, &image.body_part, &image.view_position];
+    let known: Vec<&str> = parts
+        .into_iter()
+        .map(String::as_str)
+        .filter(|part| !part.is_empty())
+        .collect();
+    if known.is_empty() {
+        "kind not stated".to_owned()
+    } else {
+        known.join(" ")
+    }
+}
+
+/// What became of an image, in one line.
+fn image_words(image: &ImageRow) -> String {
+    let Some(reading) = &image.reading else {
+        return "Not read yet".to_owned();
+    };
+    if reading.hips.is_empty() {
+        return words::reading(reading.status, reading.reason.as_deref());
+    }
+    let hips: Vec<String> = reading.hips.iter().map(words::box_label).collect();
+    hips.join(" · ")
+}
+
+#[component]
+fn Patient(detail: StudyDetail, may_restart: bool) -> impl IntoView {
+    let row = detail.row;
+    let over = matches!(row.state, StudyState::Done | StudyState::Failed);
+    let name = row.patient_name.display();
+    let born = if row.patient_birth_date.is_empty() {
+        String::new()
+    } else {
+        format!("born {}", words::date(&row.patient_birth_date))
+    };
+    view! {
+        <section class="card patient-card">
+            <h1>{name}</h1>
+            <p class="patient-line">
+                <span>{words::sex_age(&row.patient_sex, &row.patient_birth_date, &row.study_date)}</span>
+                <span>{born}</span>
+                <span>{(!row.patient_id.is_empty()).then(|| format!("ID {}", row.patient_id))}</span>
+            </p>
+            <dl class="facts">
+                <dt>"Study"</dt>
+                <dd>{words::study_time(&row.study_date, &row.study_time)}</dd>
+                <dt>"Description"</dt>
+                <dd>{or_dash(row.description)}</dd>
+                <dt>"Accession"</dt>
+                <dd>{or_dash(row.accession_number)}</dd>
+                <dt>"Site"</dt>
+                <dd>{row.site.0}</dd>
+                <dt>"Received"</dt>
+                <dd><When at=row.received_at/></dd>
+                <dt>"State"</dt>
+                <dd>
+                    <StateLabel state=row.state/>
+                    {row.failure.map(|failure| view! { <span class="failure">{failure}</span> })}
+                </dd>
+            </dl>
+            {(may_restart && over).then(|| view! { <Restart uid=row.study_uid failed=row.state == StudyState::Failed/> })}
+        </section>
+    }
+    .into_any()
+}
+
+fn or_dash(text: String) -> String {
+    if text.is_empty() { "–".to_owned() } else { text }
+}
+
+#[component]
+fn Restart(uid: StudyUid, failed: bool) -> impl IntoView {
+    let ready = expect_context::<Desk>().ready;
+    let restart = Action::new(move |(): &()| api::study::restart(uid.clone()));
+    let pending = restart.pending();
+    let error = Signal::derive(move || restart.value().get().and_then(Result::err));
+    view! {
+        <div class="restart">
+            <button
+                type="button"
+                class="small"
+                disabled=move || !ready.get() || pending.get()
+                on:click=move |_| {
+                    restart.dispatch(());
+                }
+            >
+                {if failed { "Restart" } else { "Analyse again" }}
+            </button>
+            <span role="status">{move || matches!(restart.value().get(), Some(Ok(()))).then_some("Back in the queue.")}</span>
+            <FormError error/>
+        </div>
+    }
+    .into_any()
+}
+
+/// What the networks say of one image, hip by hip.
+#[component]
+fn Findings(
+    image: ImageRow,
+    detail: RwSignal<StudyDetail>,
+    may_answer: bool,
+    side: RwSignal<Option<Side>>,
+) -> impl IntoView {
+    let Some(reading) = image.reading.clone() else {
+        return view! {
+            <section class="card">
+                <h2>"Findings"</h2>
+                <p>"This image has not been read yet. The page shows the result when it is there."</p>
+            </section>
+        }
+        .into_any();
+    };
+    let sop = image.sop_uid.clone();
+    let mut hips = reading.hips.clone();
+    hips.sort_by_key(|hip| hip.side);
+    let status = words::reading(reading.status, reading.reason.as_deref());
+    let set_aside = reading.hips.is_empty();
+    let hips = hips
+        .into_iter()
+        .map(|hip| view! { <Hip hip sop=sop.clone() detail may_answer side/> })
+        .collect_view();
+    let stamp = image.read_at.map(|at| view! { <When at/> });
+    let short: String = reading.model.sha256.chars().take(12).collect();
+    view! {
+        <section class="card reading" class:set-aside=set_aside>
+            <h2>"Image"</h2>
+            <p class="reading-status">{status}</p>
+            {reading
+                .frontal
+                .map(|frontal| {
+                    view! { <p class="muted">{format!("Frontal pelvis: score {}", words::score(frontal.score))}</p> }
+                })}
+        </section>
+        {hips}
+        <section class="card model">
+            <h2>"Model"</h2>
+            <dl class="facts">
+                <dt>"Name"</dt>
+                <dd>{reading.model.name}</dd>
+                <dt>"SHA-256"</dt>
+                <dd><code title=reading.model.sha256.clone()>{short}</code></dd>
+                <dt>"Read"</dt>
+                <dd>{stamp}</dd>
+                <dt>"Device"</dt>
+                <dd>{reading.device}</dd>
+                <dt>"Time taken"</dt>
+                <dd>
+                    {reading.milliseconds.total.map_or_else(|| "–".to_owned(), |total| format!("{:.1} s", total / 1000.0))}
+                </dd>
+            </dl>
+        </section>
+    }
+    .into_any()
+}
+
+/// The answer that agrees with a hip's result, where there is a result.
+pub fn agreeing(hip: &HipFinding) -> Option<AnswerValue> {
+    match hip.call? {
+        Call::Negative => Some(AnswerValue::None),
+        Call::Doubtful | Call::Definite => match hip.location?.likelier() {
+            FractureLocation::Extracapsular => Some(AnswerValue::Extracapsular),
+            FractureLocation::Intracapsular => Some(AnswerValue::Intracapsular),
+            FractureLocation::None => Some(AnswerValue::None),
+        },
+    }
+}
+
+#[component]
+fn Hip(
+    hip: HipFinding,
+    sop: domain::SopUid,
+    detail: RwSignal<StudyDetail>,
+    may_answer: bool,
+    side: RwSignal<Option<Side>>,
+) -> impl IntoView {
+    let this = hip.side;
+    let result = words::summary_of(hip.call);
+    let verdict = match (hip.call, hip.reason) {
+        (Some(call), _) => capital(words::call(call)),
+        (None, Some(reason)) => format!("Not read: {}", reason.words()),
+        (None, None) => "Not read".to_owned(),
+    };
+    let place = match (hip.call, hip.location) {
+        (Some(Call::Doubtful | Call::Definite), Some(location)) => {
+            Some(format!("Likelier {}", words::location(location.likelier())))
+        }
+        _ => None,
+    };
+    let bars = hip.location.map(|location| {
+        [
+            (FractureLocation::None, location.none),
+            (FractureLocation::Intracapsular, location.intracapsular),
+            (FractureLocation::Extracapsular, location.extracapsular),
+        ]
+        .into_iter()
+        .map(|(name, score)| view! { <Bar name=words::location(name) score/> })
+        .collect_view()
+    });
+    let answers = {
+        let sop = sop.clone();
+        Memo::new(move |_| {
+            detail.with(|detail| {
+                let of_this = |answer: &&Answer| answer.sop_uid == sop && answer.side == this;
+                detail.answers.iter().filter(of_this).cloned().collect::<Vec<_>>()
+            })
+        })
+    };
+    view! {
+        <section
+            id=format!("hip-{}", this.as_str())
+            class=format!("card hip hip-{}", result.as_str())
+            class:chosen=move || side.get() == Some(this)
+        >
+            <div class="hip-head">
+                <h2>{words::side(this)}</h2>
+                <span class="hip-score" title="Fracture score, 0 to 1">
+                    {hip.fracture.map(|fracture| words::score(fracture.score))}
+                </span>
+            </div>
+            <p class=format!("verdict result-{}", result.as_str())>
+                <ResultMark result/>
+                <span>{verdict}</span>
+                {place.map(|place| view! { <span class="place">{place}</span> })}
+            </p>
+            {bars.map(|bars| view! { <div class="bars">{bars}</div> })}
+            {hip.metal
+                .map(|metal| view! { <p class="muted">{format!("Metal: score {}", words::score(metal.score))}</p> })}
+            <History answers/>
+            {may_answer.then(|| view! { <AnswerForm hip sop detail/> })}
+        </section>
+    }
+    .into_any()
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// One score as a bar and a number. The bar is drawn, not styled: inline styles are refused by the page's policy.
+#[component]
+fn Bar(name: &'static str, score: f32) -> impl IntoView {
+    let width = format!("{:.1}", score.clamp(0.0, 1.0) * 100.0);
+    view! {
+        <span class="bar-name-cell">{capital(name)}</span>
+        <svg class="score-bar" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
+            <rect class="score-bar-ground" x="0" y="0" width="100" height="6"/>
+            <rect class="score-bar-value" x="0" y="0" width=width height="6"/>
+        </svg>
+        <span class="number">{words::score(score)}</span>
+    }
+}
+
+/// What readers have answered for a hip, newest first; the newest counts.
+#[component]
+fn History(answers: Memo<Vec<Answer>>) -> impl IntoView {
+    let line = |answer: Answer| {
+        let agrees = if answer.agrees { "agrees" } else { "corrects" };
+        view! {
+            <p class="answer-line">
+                <strong>{capital(answer.value.words())}</strong>
+                " "
+                <span class="muted">{format!("({agrees}) {}, ", answer.by_name)}<When at=answer.at/></span>
+            </p>
+            {(!answer.comment.is_empty()).then(|| view! { <p class="answer-comment">{answer.comment}</p> })}
+        }
+    };
+    move || {
+        let mut answers = answers.get().into_iter();
+        let newest = answers.next()?;
+        let earlier: Vec<Answer> = answers.collect();
+        Some(view! {
+            <div class="history">
+                <h3>"Answer"</h3>
+                {line(newest)}
+                {(!earlier.is_empty())
+                    .then(|| {
+                        view! {
+                            <details>
+                                <summary>{words::counted(earlier.len() as u64, "earlier answer", "earlier answers")}</summary>
+                                {earlier.into_iter().map(line).collect_view()}
+                            </details>
+                        }
+                    })}
+            </div>
+        })
+    }
+}
+
+#[component]
+fn AnswerForm(hip: HipFinding, sop: domain::SopUid, detail: RwSignal<StudyDetail>) -> impl IntoView {
+    let ready = expect_context::<Desk>().ready;
+    let side = hip.side;
+    let agreeing = agreeing(&hip);
+    let chosen = RwSignal::new(None::<AnswerValue>);
+    let comment = RwSignal::new(String::new());
+    let study = detail.with_untracked(|detail| detail.row.study_uid.clone());
+    let save = Action::new(move |(): &()| {
+        let input = chosen.get_untracked().map(|value| AnswerInput {
+            study_uid: study.clone(),
+            sop_uid: sop.clone(),
+            side,
+            value,
+            agrees: agreeing == Some(value),
+            comment: comment.get_untracked().trim().to_owned(),
+        });
+        async move {
+            let Some(input) = input else {
+                return Err(crate::AppError::Invalid("Choose an answer first.".to_owned()));
+            };
+            let answer = api::study::answer(input).await?;
+            detail.update(|detail| {
+                if !detail.answers.iter().any(|known| known.id == answer.id) {
+                    detail.answers.insert(0, answer);
+                }
+            });
+            chosen.set(None);
+            comment.set(String::new());
+            Ok(())
+        }
+    });
+    let pending = save.pending();
+    let off = move || !ready.get() || pending.get();
+    let error = Signal::derive(move || save.value().get().and_then(Result::err));
+    let group = format!("answer-{}", side.as_str());
+    let choice = move |value: AnswerValue, key: &'static str, text: String| {
+        let id = format!("answer-{}-{}", side.as_str(), value.as_str());
+        view! {
+            <label class="choice" for=id.clone()>
+                <input
+                    type="radio"
+                    id=id.clone()
+                    name=group.clone()
+                    value=value.as_str()
+                    data-key=key
+                    disabled=off
+                    prop:checked=move || chosen.get() == Some(value)
+                    on:change=move |_| chosen.set(Some(value))
+                />
+                <span>{text}</span>
+            </label>
+        }
+    };
+    let agree = agreeing.map(|value| choice(value, "a", format!("Agree: {}", value.words())));
+    let correct = AnswerValue::ALL
+        .into_iter()
+        .zip(["1", "2", "3", "4"])
+        .filter(|(value, _)| Some(*value) != agreeing)
+        .map(|(value, key)| choice(value, key, capital(value.words())))
+        .collect_view();
+    let comment_id = format!("comment-{}", side.as_str());
+    view! {
+        <form
+            method="post"
+            class="answer-form"
+            on:submit=move |event: SubmitEvent| {
+                event.prevent_default();
+                save.dispatch(());
+            }
+        >
+            <fieldset>
+                <legend>{format!("Your answer, {}", words::side(side).to_lowercase())}</legend>
+                {agree}
+                <span class="choice-head">{if agreeing.is_some() { "Correct to" } else { "What you see" }}</span>
+                {correct}
+            </fieldset>
+            <label class="hidden" for=comment_id.clone()>"Comment"</label>
+            <textarea
+                id=comment_id.clone()
+                rows="2"
+                maxlength="2000"
+                placeholder="Comment"
+                disabled=off
+                prop:value=move || comment.get()
+                on:input=move |event| comment.set(event_target_value(&event))
+            ></textarea>
+            <div class="answer-save">
+                <button type="submit" class="primary" disabled=move || off() || chosen.get().is_none()>"Save the answer"</button>
+                <span role="status">{move || matches!(save.value().get(), Some(Ok(()))).then_some("Saved.")}</span>
+                <FormError error/>
+            </div>
+        </form>
+    }
+    .into_any()
+}
+
+#[component]
+fn Keys(may_answer: bool) -> impl IntoView {
+    view! {
+        <details class="keys muted">
+            <summary>"Keys"</summary>
+            <dl class="facts">
+                <dt><kbd>"r"</kbd> " " <kbd>"l"</kbd></dt>
+                <dd>"right or left hip"</dd>
+                {may_answer
+                    .then(|| {
+                        view! {
+                            <dt><kbd>"a"</kbd></dt>
+                            <dd>"agree, for the chosen hip"</dd>
+                            <dt><kbd>"1"</kbd> "–" <kbd>"4"</kbd></dt>
+                            <dd>"no fracture, intra-capsular, extra-capsular, cannot tell"</dd>
+                            <dt><kbd>"s"</kbd></dt>
+                            <dd>"save the answer"</dd>
+                        }
+                    })}
+                <dt><kbd>"n"</kbd> " " <kbd>"p"</kbd></dt>
+                <dd>"next or previous study"</dd>
+                <dt><kbd>"w"</kbd></dt>
+                <dd>"worklist"</dd>
+                <dt><kbd>"v"</kbd> " " <kbd>"g"</kbd> " " <kbd>"z"</kbd></dt>
+                <dd>"window, pan, zoom"</dd>
+                <dt><kbd>"f"</kbd> " " <kbd>"o"</kbd></dt>
+                <dd>"whole picture, 1:1"</dd>
+                <dt><kbd>"i"</kbd> " " <kbd>"b"</kbd> " " <kbd>"0"</kbd></dt>
+                <dd>"invert, boxes, reset"</dd>
+                <dt><kbd>"["</kbd> " " <kbd>"]"</kbd> " " <kbd>"h"</kbd></dt>
+                <dd>"turn, flip"</dd>
+            </dl>
+        </details>
+    }
+    .into_any()
+}

@@ -1,0 +1,76 @@
+//! What travels between the pages and the server, beside the types of `domain`.
+
+use domain::{AnswerValue, Role, Side, SiteId, SopUid, StudyUid};
+use serde::{Deserialize, Serialize};
+
+/// Who is signed in, as the header shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    pub name: String,
+    pub role: Role,
+    pub site: SiteId,
+}
+
+impl Session {
+    pub fn may_answer(&self) -> bool {
+        self.role != Role::Site
+    }
+
+    pub fn is_administrator(&self) -> bool {
+        self.role == Role::Administrator
+    }
+}
+
+/// A reader's answer for one hip, as sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerInput {
+    pub study_uid: StudyUid,
+    pub sop_uid: SopUid,
+    pub side: Side,
+    pub value: AnswerValue,
+    /// Whether it agrees with the result that stood on the screen.
+    pub agrees: bool,
+    pub comment: String,
+}
+
+/// An account to create.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewAccount {
+    pub name: String,
+    pub role: Role,
+    pub site: SiteId,
+    pub password: String,
+}
+
+/// Without the password, so that a log line cannot hold it.
+impl std::fmt::Debug for NewAccount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewAccount")
+            .field("name", &self.name)
+            .field("role", &self.role)
+            .field("site", &self.site)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One network, as the about page lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelCard {
+    /// `frontal`, `bounding`, `metal` or `fracture`.
+    pub network: String,
+    pub name: String,
+    pub parameters: u64,
+    /// Hexadecimal, over the weights file.
+    pub sha256: String,
+    /// How it was trained and how it did, in a sentence or two.
+    pub training: String,
+}
+
+/// What a walk over the audit trail's hash chain found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditCheck {
+    /// Rows read.
+    pub rows: u64,
+    /// The first row whose hash does not fit, if any.
+    pub first_broken: Option<i64>,
+}

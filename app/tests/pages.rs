@@ -1,0 +1,679 @@
+//! Pages and server functions over a fake backend, through the same axum routes as the server's.
+#![cfg(feature = "ssr")]
+
+use std::sync::{Arc, LazyLock};
+
+use app::AppError;
+use app::backend::{AnswerInput, AuditCheck, Backend, Caller, ModelCard, NewAccount, async_trait};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::routing::post;
+use domain::{
+    AccountId, Answer, AnswerValue, AuditAction, AuditEvent, AuditFilter, AuditOutcome, Call, HipExclusion, HipFinding,
+    HipStatus, ImageReading, ImageRow, LocationScores, Milliseconds, ModelName, Page, PersonName, PixelBox,
+    QuarantineItem, ReadingStatus, ResultSummary, Role, Score, SeriesUid, Side, SiteId, SopUid, StudyDetail,
+    StudyQuery, StudyRow, StudyState, StudyUid, Timestamp, User,
+};
+use http::StatusCode;
+use http_body_util::BodyExt;
+use leptos::prelude::{LeptosOptions, provide_context};
+use leptos_axum::{AxumRouteListing, LeptosRoutes, generate_route_list, handle_server_fns_with_context};
+use tower::ServiceExt;
+
+/// A backend that holds what a test gives it and refuses a site what it may not.
+#[derive(Default)]
+struct Fake {
+    studies: Vec<StudyDetail>,
+}
+
+impl Fake {
+    fn administrator(caller: &Caller) -> Result<(), AppError> {
+        if caller.user.is_administrator() {
+            Ok(())
+        } else {
+            Err(AppError::Forbidden)
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for Fake {
+    async fn worklist(&self, _: &Caller, query: StudyQuery) -> Result<Page<StudyRow>, AppError> {
+        if query.search == "boom" {
+            return Err(AppError::Internal);
+        }
+        let rows: Vec<StudyRow> = self
+            .studies
+            .iter()
+            .map(|study| study.row.clone())
+            .filter(|row| query.result.is_none_or(|result| row.result == result))
+            .collect();
+        let total = rows.len() as u64;
+        Ok(Page { rows, total })
+    }
+
+    async fn study(&self, _: &Caller, study: StudyUid) -> Result<StudyDetail, AppError> {
+        self.studies
+            .iter()
+            .find(|detail| detail.row.study_uid == study)
+            .cloned()
+            .ok_or(AppError::NotFound)
+    }
+
+    async fn answer(&self, caller: &Caller, answer: AnswerInput) -> Result<Answer, AppError> {
+        if !caller.user.may_answer() {
+            return Err(AppError::Forbidden);
+        }
+        Ok(Answer {
+            id: 7,
+            study_uid: answer.study_uid,
+            sop_uid: answer.sop_uid,
+            side: answer.side,
+            value: answer.value,
+            agrees: answer.agrees,
+            comment: answer.comment,
+            by: caller.user.id,
+            by_name: caller.user.name.clone(),
+            at: Timestamp(0),
+        })
+    }
+
+    async fn restart(&self, _: &Caller, _: StudyUid) -> Result<(), AppError> {
+        Ok(())
+    }
+
+    async fn sites(&self, _: &Caller) -> Result<Vec<SiteId>, AppError> {
+        Ok(vec![SiteId::from("main"), SiteId::from("north")])
+    }
+
+    async fn audit(&self, caller: &Caller, filter: AuditFilter) -> Result<Page<AuditEvent>, AppError> {
+        Self::administrator(caller)?;
+        let row = AuditEvent {
+            id: 12,
+            at: Timestamp(1_795_475_613_000),
+            actor: filter.actor.unwrap_or_else(|| "anna".to_owned()),
+            action: AuditAction::Refusal,
+            outcome: AuditOutcome::Failure,
+            from: "192.0.2.7".to_owned(),
+            object: "1.2.3".to_owned(),
+            detail: "study of another site".to_owned(),
+        };
+        Ok(Page {
+            rows: vec![row],
+            total: 1,
+        })
+    }
+
+    async fn audit_check(&self, caller: &Caller) -> Result<AuditCheck, AppError> {
+        Self::administrator(caller)?;
+        Ok(AuditCheck {
+            rows: 12,
+            first_broken: None,
+        })
+    }
+
+    async fn quarantine(&self, caller: &Caller, _: u32, _: u32) -> Result<Page<QuarantineItem>, AppError> {
+        Self::administrator(caller)?;
+        let row = QuarantineItem {
+            id: 1,
+            at: Timestamp(0),
+            file_name: "holiday.jpg".to_owned(),
+            door: "browser".to_owned(),
+            from: "192.0.2.7".to_owned(),
+            bytes: 1234,
+            sha256: "ab".repeat(32),
+            reason: "not DICOM".to_owned(),
+        };
+        Ok(Page {
+            rows: vec![row],
+            total: 1,
+        })
+    }
+
+    async fn accounts(&self, caller: &Caller) -> Result<Vec<User>, AppError> {
+        Self::administrator(caller)?;
+        Ok(vec![caller.user.clone(), user(Role::Site)])
+    }
+
+    async fn create_account(&self, caller: &Caller, new: NewAccount) -> Result<User, AppError> {
+        Self::administrator(caller)?;
+        if new.password.len() < 12 {
+            return Err(AppError::Invalid("a password has at least 12 characters".to_owned()));
+        }
+        Ok(User {
+            name: new.name,
+            ..user(new.role)
+        })
+    }
+
+    async fn set_password(&self, caller: &Caller, _: AccountId, _: String) -> Result<(), AppError> {
+        Self::administrator(caller)
+    }
+
+    async fn set_disabled(&self, caller: &Caller, _: AccountId, _: bool) -> Result<(), AppError> {
+        Self::administrator(caller)
+    }
+
+    async fn models(&self, _: &Caller) -> Result<Vec<ModelCard>, AppError> {
+        Ok(vec![ModelCard {
+            network: "fracture".to_owned(),
+            name: "first".to_owned(),
+            parameters: 1_434_176,
+            sha256: "cd".repeat(32),
+            training: "Trained on simulated x-rays.".to_owned(),
+        }])
+    }
+}
+
+fn user(role: Role) -> User {
+    User {
+        id: AccountId(1),
+        name: format!("some-{}", role.as_str()),
+        role,
+        site: SiteId::from("main"),
+        disabled: false,
+        created_at: Timestamp(0),
+    }
+}
+
+fn hip(side: Side, call: Option<Call>, reason: Option<HipExclusion>) -> HipFinding {
+    HipFinding {
+        side,
+        region: PixelBox([100.0, 100.0, 900.0, 900.0]),
+        status: if call.is_some() {
+            HipStatus::Analysed
+        } else {
+            HipStatus::Excluded
+        },
+        reason,
+        metal: Some(Score { score: 0.02 }),
+        fracture: call.map(|_| Score { score: 0.93 }),
+        location: call.map(|_| LocationScores {
+            none: 0.07,
+            intracapsular: 0.81,
+            extracapsular: 0.12,
+        }),
+        call,
+    }
+}
+
+fn reading(status: ReadingStatus, reason: Option<&str>, hips: Vec<HipFinding>) -> ImageReading {
+    ImageReading {
+        study_uid: None,
+        sop_uid: None,
+        status,
+        reason: reason.map(str::to_owned),
+        frontal: Some(Score { score: 0.5 }),
+        hips,
+        model: ModelName {
+            name: "shenton-first".to_owned(),
+            sha256: "0123456789abcdef".to_owned(),
+        },
+        device: "cpu (flex)".to_owned(),
+        milliseconds: Milliseconds {
+            total: Some(1500.0),
+            ..Milliseconds::default()
+        },
+    }
+}
+
+fn study(uid: &str, result: ResultSummary, readings: Vec<ImageReading>) -> StudyDetail {
+    let images = readings
+        .into_iter()
+        .enumerate()
+        .map(|(index, reading)| ImageRow {
+            sop_uid: SopUid(format!("{uid}.{index}")),
+            series_uid: SeriesUid::from("1.9"),
+            modality: "DX".to_owned(),
+            body_part: "PELVIS".to_owned(),
+            view_position: "AP".to_owned(),
+            instance_number: "1".to_owned(),
+            rows: 3000,
+            columns: 3000,
+            received_at: Timestamp(0),
+            reading: Some(reading),
+            read_at: Some(Timestamp(1_795_475_613_000)),
+        })
+        .collect::<Vec<_>>();
+    StudyDetail {
+        row: StudyRow {
+            study_uid: StudyUid::from(uid),
+            patient_name: PersonName("<script>alert(1)</script>^Anna & Co".to_owned()),
+            patient_id: "P-1".to_owned(),
+            patient_sex: "F".to_owned(),
+            patient_birth_date: "19440301".to_owned(),
+            study_date: "20260301".to_owned(),
+            study_time: "140512".to_owned(),
+            accession_number: "A1".to_owned(),
+            description: "Pelvis AP".to_owned(),
+            site: SiteId::from("main"),
+            state: StudyState::Done,
+            result,
+            top_score: Some(0.93),
+            top_side: Some(Side::Left),
+            images: images.len() as u32,
+            answered: false,
+            received_at: Timestamp(1_795_475_613_000),
+            failure: None,
+        },
+        images,
+        answers: Vec::new(),
+    }
+}
+
+/// Made once: while leptos collects routes, no resource in the whole process loads, and a page that another test
+/// renders at that moment would wait for ever.
+static ROUTES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_list(app::App));
+
+/// The application for a caller of this role, or for nobody.
+fn application(fake: Fake, role: Option<Role>) -> Router {
+    let backend: Arc<dyn Backend> = Arc::new(fake);
+    let options = LeptosOptions::builder()
+        .output_name("frontend")
+        .site_root("site")
+        .site_pkg_dir("pkg")
+        .build();
+    let for_pages = backend.clone();
+    let for_shell = options.clone();
+    Router::new()
+        .leptos_routes_with_context(
+            &options,
+            ROUTES.clone(),
+            move || provide_context(for_pages.clone()),
+            move || app::shell(for_shell.clone()),
+        )
+        .route(
+            "/api/{*function}",
+            post(move |request: Request| {
+                let backend = backend.clone();
+                handle_server_fns_with_context(move || provide_context(backend.clone()), request)
+            }),
+        )
+        .layer(from_fn(move |mut request: Request, next: Next| async move {
+            if let Some(role) = role {
+                request.extensions_mut().insert(Caller {
+                    user: user(role),
+                    from: "192.0.2.1".to_owned(),
+                });
+            }
+            next.run(request).await
+        }))
+        .with_state(options)
+}
+
+async fn send(application: Router, request: Request) -> (StatusCode, String) {
+    let response = application.oneshot(request).await.expect("the router answers");
+    let status = response.status();
+    let body = response.into_body().collect().await.expect("a whole body").to_bytes();
+    (status, String::from_utf8(body.to_vec()).expect("UTF-8"))
+}
+
+async fn page(fake: Fake, role: Option<Role>, path: &str) -> (StatusCode, String) {
+    send(
+        application(fake, role),
+        Request::get(path).body(Body::empty()).expect("a request"),
+    )
+    .await
+}
+
+async fn call(role: Option<Role>, function: &str, body: &str) -> (StatusCode, String) {
+    let request = Request::post(format!("/api/{function}"))
+        .header("content-type", "application/json")
+        .body(Body::from(body.to_owned()))
+        .expect("a request");
+    send(application(Fake::default(), role), request).await
+}
+
+/// The text of a page without tags and scripts, with single spaces.
+fn text(html: &str) -> String {
+    let body = html.split_once("<body").map_or(html, |(_, body)| body);
+    let mut text = String::new();
+    let mut rest = body;
+    while let Some(start) = rest.find('<') {
+        text.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let end = if rest.starts_with("<script") {
+            rest.find("</script>")
+        } else {
+            Some(0)
+        };
+        rest = &rest[end.unwrap_or(0)..];
+        rest = rest.find('>').map_or("", |end| &rest[end + 1..]);
+        // A comment divides two texts that stand together; a tag divides words.
+    }
+    text.push_str(rest);
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn broken_left() -> Fake {
+    let hips = vec![
+        hip(Side::Right, Some(Call::Negative), None),
+        hip(Side::Left, Some(Call::Definite), None),
+    ];
+    Fake {
+        studies: vec![study(
+            "1.2.3",
+            ResultSummary::Definite,
+            vec![reading(ReadingStatus::Analysed, None, hips)],
+        )],
+    }
+}
+
+#[tokio::test]
+async fn the_worklist_says_results_in_words() {
+    let mut fake = broken_left();
+    fake.studies.push(study("1.2.4", ResultSummary::Doubtful, vec![]));
+    fake.studies.push(study("1.2.5", ResultSummary::Excluded, vec![]));
+    let (status, html) = page(fake, Some(Role::Reader), "/").await;
+    assert_eq!(status, StatusCode::OK);
+    let text = text(&html);
+    for words in [
+        "Fracture suspected",
+        "Doubtful",
+        "Set aside, not read",
+        "F, 82 y",
+        "2026-03-01 14:05",
+        "0.93",
+        "1–3 of 3",
+    ] {
+        assert!(text.contains(words), "{words} in {text}");
+    }
+    assert!(text.contains(app::words::NOTICE));
+    assert!(html.contains("href=\"/study/1.2.3\""), "a row links to its study");
+    assert!(html.contains("<tbody>"));
+}
+
+#[tokio::test]
+async fn filters_of_the_address_reach_the_backend_and_stay_in_the_links() {
+    let mut fake = broken_left();
+    fake.studies.push(study("1.2.4", ResultSummary::Doubtful, vec![]));
+    let (_, html) = page(fake, Some(Role::Reader), "/?result=doubtful&sort=patient").await;
+    assert!(html.contains("/study/1.2.4?result=doubtful&amp;sort=patient"), "{html}");
+    assert!(!html.contains("href=\"/study/1.2.3"));
+    assert!(html.contains("aria-sort=\"ascending\""));
+}
+
+#[tokio::test]
+async fn an_empty_worklist_explains_how_to_send() {
+    let (_, html) = page(Fake::default(), Some(Role::Reader), "/").await;
+    assert!(text(&html).contains("No studies yet"));
+    assert!(html.contains("/dicomweb/studies"));
+    let (_, html) = page(Fake::default(), Some(Role::Reader), "/?state=failed").await;
+    assert!(text(&html).contains("No study fits"));
+}
+
+#[tokio::test]
+async fn names_of_patients_are_escaped() {
+    for path in ["/", "/study/1.2.3"] {
+        let (status, html) = page(broken_left(), Some(Role::Reader), path).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        assert!(!html.contains("<script>alert"), "{path}");
+        assert!(
+            html.contains("&lt;script&gt;alert(1)&lt;/script&gt;, Anna &amp; Co"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_study_says_its_findings_hip_by_hip() {
+    let (_, html) = page(broken_left(), Some(Role::Reader), "/study/1.2.3").await;
+    let text = text(&html);
+    for words in [
+        "Right hip",
+        "No fracture seen",
+        "Left hip",
+        "Definite: fracture suspected",
+        "Likelier intra-capsular",
+        "Agree: no fracture",
+        "Agree: intra-capsular fracture",
+        "Cannot tell",
+        "shenton-first",
+        "cpu (flex)",
+        "2026-11-23 23:13 UTC",
+        app::words::NOTICE,
+    ] {
+        assert!(text.contains(words), "{words} in {text}");
+    }
+    assert!(
+        text.find("Right hip")
+            .is_some_and(|right| Some(right) < text.find("Left hip"))
+    );
+}
+
+#[tokio::test]
+async fn exclusions_are_in_plain_words() {
+    let metal = vec![
+        hip(Side::Right, Some(Call::Doubtful), None),
+        hip(Side::Left, None, Some(HipExclusion::Metal)),
+    ];
+    let fake = Fake {
+        studies: vec![study(
+            "1.2.3",
+            ResultSummary::Doubtful,
+            vec![
+                reading(ReadingStatus::Excluded, Some("not_frontal_pelvis"), vec![]),
+                reading(ReadingStatus::Analysed, None, metal),
+            ],
+        )],
+    };
+    let (_, html) = page(fake, Some(Role::Reader), "/study/1.2.3").await;
+    let shown = text(&html);
+    assert!(
+        shown.contains("Set aside: not a frontal x-ray of the pelvis"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("Not read: metal in the hip"),
+        "the image with a result opens first: {shown}"
+    );
+    assert!(shown.contains("Doubtful: look again"));
+    assert!(!shown.contains("not_frontal_pelvis"));
+}
+
+#[tokio::test]
+async fn earlier_answers_stay_visible() {
+    let mut fake = broken_left();
+    let answer = |id, value, comment: &str| Answer {
+        id,
+        study_uid: StudyUid::from("1.2.3"),
+        sop_uid: SopUid::from("1.2.3.0"),
+        side: Side::Left,
+        value,
+        agrees: false,
+        comment: comment.to_owned(),
+        by: AccountId(1),
+        by_name: "anna".to_owned(),
+        at: Timestamp(0),
+    };
+    fake.studies[0].answers = vec![
+        answer(2, AnswerValue::CannotTell, "rotated"),
+        answer(1, AnswerValue::Extracapsular, "first look"),
+    ];
+    let (_, html) = page(fake, Some(Role::Reader), "/study/1.2.3").await;
+    let text = text(&html);
+    for words in ["Cannot tell", "rotated", "1 earlier answer", "first look", "anna"] {
+        assert!(text.contains(words), "{words} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_site_sees_results_without_a_form() {
+    let (_, html) = page(broken_left(), Some(Role::Site), "/study/1.2.3").await;
+    assert!(text(&html).contains("Definite: fracture suspected"));
+    assert!(!html.contains("answer-form"));
+    assert!(!html.contains("href=\"/audit\""));
+}
+
+#[tokio::test]
+async fn pages_answer_with_the_status_of_their_error() {
+    for (role, path, expect) in [
+        (None, "/sign-in", StatusCode::OK),
+        (Some(Role::Reader), "/study/9.9", StatusCode::NOT_FOUND),
+        (Some(Role::Reader), "/audit", StatusCode::FORBIDDEN),
+        (Some(Role::Site), "/quarantine", StatusCode::FORBIDDEN),
+        (Some(Role::Reader), "/accounts", StatusCode::FORBIDDEN),
+        (None, "/", StatusCode::UNAUTHORIZED),
+        (None, "/study/1.2.3", StatusCode::UNAUTHORIZED),
+    ] {
+        let (status, _) = page(broken_left(), role, path).await;
+        assert_eq!(status, expect, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_signed_out_reader_learns_nothing() {
+    for path in ["/", "/study/1.2.3", "/audit"] {
+        let (_, html) = page(broken_left(), None, path).await;
+        assert!(text(&html).contains("You are signed out"), "{path}");
+        assert!(!html.contains("Anna"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn server_functions_say_their_status() {
+    let query = r#"{"query":{"search":"SEARCH","site":null,"state":null,"result":null,"unanswered_only":false,"sort":"suspicion","direction":"natural","page":0,"per_page":50}}"#;
+    let boom = query.replace("SEARCH", "boom");
+    for (role, function, body, expect) in [
+        (None, "worklist", query, 401),
+        (Some(Role::Reader), "worklist", query, 200),
+        (Some(Role::Reader), "worklist", &boom, 500),
+        (Some(Role::Reader), "study", r#"{"study":"9.9"}"#, 404),
+        (Some(Role::Site), "audit_check", "{}", 403),
+        (Some(Role::Administrator), "audit_check", "{}", 200),
+        (None, "session", "{}", 200),
+        (
+            Some(Role::Administrator),
+            "create_account",
+            r#"{"new":{"name":"b","role":"reader","site":"main","password":"short"}}"#,
+            422,
+        ),
+        (
+            Some(Role::Site),
+            "answer",
+            r#"{"answer":{"study_uid":"1","sop_uid":"1","side":"left","value":"none","agrees":true,"comment":""}}"#,
+            403,
+        ),
+    ] {
+        let (status, answer) = call(role, function, body).await;
+        assert_eq!(status.as_u16(), expect, "{function}: {answer}");
+    }
+    let (_, answer) = call(None, "worklist", query).await;
+    assert_eq!(answer, r#"{"kind":"signed_out"}"#);
+}
+
+#[tokio::test]
+async fn nothing_inline_goes_without_the_nonce() {
+    for path in [
+        "/",
+        "/study/1.2.3",
+        "/upload",
+        "/audit",
+        "/quarantine",
+        "/accounts",
+        "/about",
+        "/sign-in",
+    ] {
+        let (status, html) = page(broken_left(), Some(Role::Administrator), path).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        assert!(!html.contains(" style=\""), "{path} has an inline style");
+        assert!(!html.contains("<style"), "{path} has a style element");
+        assert!(
+            html.contains("/pkg/shenton.css") && html.contains("/pkg/frontend.js"),
+            "{path}"
+        );
+        for script in html.split("<script").skip(1) {
+            let tag = script.split('>').next().unwrap_or_default();
+            assert!(tag.contains("nonce=\""), "{path}: <script{tag}>");
+        }
+        for handler in [" onclick=", " onload=", "javascript:"] {
+            assert!(!html.contains(handler), "{path}: {handler}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_administrators_pages_show_their_lists() {
+    for (path, words) in [
+        (
+            "/audit",
+            vec![
+                "Refusal",
+                "Refused or failed",
+                "192.0.2.7",
+                "study of another site",
+                "2026-11-23 23:13 UTC",
+            ],
+        ),
+        ("/audit?actor=berta", vec!["berta"]),
+        ("/quarantine", vec!["holiday.jpg", "not DICOM", "1 kB"]),
+        ("/accounts", vec!["some-administrator", "some-site", "New account"]),
+        (
+            "/about",
+            vec!["1,434,176", "Trained on simulated x-rays.", app::words::NOTICE],
+        ),
+    ] {
+        let (_, html) = page(Fake::default(), Some(Role::Administrator), path).await;
+        let text = text(&html);
+        for word in words {
+            assert!(text.contains(word), "{path}: {word} in {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn signing_in_needs_no_script() {
+    let (_, html) = page(Fake::default(), None, "/sign-in").await;
+    assert!(html.contains("<form method=\"post\" action=\"/sign-in\""));
+    assert!(!text(&html).contains("wrong"));
+    let (_, html) = page(Fake::default(), None, "/sign-in?failed=1").await;
+    assert!(text(&html).contains("The name or the password is wrong"));
+    let (_, html) = page(Fake::default(), None, "/sign-in?failed=wait").await;
+    assert!(text(&html).contains("Wait a minute"));
+}
+
+#[tokio::test]
+async fn the_chosen_theme_is_in_the_first_bytes() {
+    for (cookie, expect) in [
+        ("shenton=x; theme=light", Some("light")),
+        ("theme=dark", Some("dark")),
+        ("theme=evil\"", None),
+    ] {
+        let request = Request::get("/sign-in")
+            .header("cookie", cookie)
+            .body(Body::empty())
+            .expect("a request");
+        let (_, html) = send(application(Fake::default(), None), request).await;
+        match expect {
+            Some(theme) => assert!(html.contains(&format!("data-theme=\"{theme}\"")), "{cookie}"),
+            None => assert!(!html.contains("data-theme"), "{cookie}"),
+        }
+    }
+}
+
+#[test]
+fn a_password_is_never_printed() {
+    let new = NewAccount {
+        name: "b".to_owned(),
+        role: Role::Reader,
+        site: SiteId::from("main"),
+        password: "correct horse".to_owned(),
+    };
+    assert!(!format!("{new:?}").contains("horse"));
+}
+
+#[test]
+fn errors_have_their_status() {
+    let invalid = AppError::Invalid("x".to_owned());
+    let list = [
+        AppError::SignedOut,
+        AppError::Forbidden,
+        AppError::NotFound,
+        invalid,
+        AppError::Internal,
+    ];
+    let statuses: Vec<u16> = list.iter().map(AppError::status).collect();
+    assert_eq!(statuses, [401, 403, 404, 422, 500]);
+}

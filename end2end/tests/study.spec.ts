@@ -1,0 +1,113 @@
+import { chromium } from '@playwright/test';
+import { CHROMIUM, expect, FLAGS, greys, openBoxedStudy, overlayPixels, pictureIsThere, screenshotPath, settled, test } from './fixtures';
+
+const mean = (data: number[]) => data.reduce((sum, grey) => sum + grey, 0) / data.length;
+
+test('the picture is drawn with its boxes, and the tools change it', async ({ page }) => {
+  await openBoxedStudy(page);
+  await expect(page.locator('.status-line')).toContainText('WebGL2');
+  await page.screenshot({ path: screenshotPath('study.png') });
+
+  const first = await greys(page);
+  expect(first.width).toBeGreaterThan(300);
+  expect(new Set(first.data).size, 'grey levels on the screen').toBeGreaterThan(60);
+
+  // Boxes off and on.
+  const boxed = await overlayPixels(page);
+  expect(boxed).toBeGreaterThan(500);
+  await page.keyboard.press('b');
+  expect(await overlayPixels(page)).toBeLessThan(boxed / 2);
+  await page.keyboard.press('b');
+  expect(await overlayPixels(page)).toBe(boxed);
+
+  // A drag upwards brightens.
+  const canvas = page.locator('canvas.canvas');
+  const box = (await canvas.boundingBox())!;
+  const middle = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+  const window = await page.locator('.status-line').innerText();
+  await page.mouse.move(middle.x, middle.y);
+  await page.mouse.down();
+  await page.mouse.move(middle.x, middle.y - 60, { steps: 5 });
+  await page.mouse.up();
+  expect(mean((await greys(page)).data)).toBeGreaterThan(mean(first.data) + 2);
+  expect(await page.locator('.status-line').innerText()).not.toBe(window);
+  await page.keyboard.press('0');
+  expect((await greys(page)).data).toEqual(first.data);
+
+  // Inverting twice gives the same picture again.
+  await page.getByRole('button', { name: 'Invert' }).click();
+  expect(Math.abs(mean((await greys(page)).data) - mean(first.data))).toBeGreaterThan(2);
+  await page.getByRole('button', { name: 'Invert' }).click();
+  expect((await greys(page)).data).toEqual(first.data);
+
+  // The wheel zooms, the double click fits again.
+  await page.mouse.move(middle.x, middle.y);
+  await page.mouse.wheel(0, -400);
+  await settled(page);
+  expect((await greys(page)).data).not.toEqual(first.data);
+  await page.mouse.dblclick(middle.x, middle.y);
+  expect((await greys(page)).data).toEqual(first.data);
+
+  // Four quarter turns, and two flips.
+  for (const key of [']', ']', ']', ']', 'h', 'h']) await page.keyboard.press(key);
+  expect((await greys(page)).data).toEqual(first.data);
+
+  // To a hip.
+  await page.getByRole('button', { name: 'Right hip' }).click();
+  await settled(page);
+  expect((await greys(page)).data).not.toEqual(first.data);
+});
+
+test('the processor draws what the graphics device draws', async ({ page, server, session }) => {
+  test.setTimeout(240_000);
+  await openBoxedStudy(page);
+  const address = page.url();
+  const other = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: [...FLAGS.filter((flag) => !/swiftshader|use-gl/.test(flag)), '--disable-3d-apis'],
+  });
+  try {
+    const context = await other.newContext({ baseURL: server.url, storageState: session, viewport: page.viewportSize() });
+    const plain = await context.newPage();
+    await plain.goto(address);
+    await pictureIsThere(plain);
+    await expect(plain.locator('.status-line')).toContainText('CPU');
+    for (const keys of [[], ['o'], ['i', ']'], ['0', 'r']]) {
+      for (const key of keys) {
+        await page.keyboard.press(key);
+        await plain.keyboard.press(key);
+      }
+      const [a, b] = [await greys(page), await greys(plain)];
+      expect([b.width, b.height]).toEqual([a.width, a.height]);
+      const apart = a.data.filter((grey, index) => Math.abs(grey - b.data[index]) > 1).length;
+      // Where the picture's border runs through a pixel, rounding decides whether it is inside.
+      expect(apart, `pixels apart after ${keys.join(' ')}`).toBeLessThanOrEqual(2 * (a.width + a.height));
+    }
+  } finally {
+    await other.close();
+  }
+});
+
+test('the reader answers for a hip, and the answer stays', async ({ page }) => {
+  await openBoxedStudy(page);
+  const hip = page.locator('#hip-right');
+  await hip.getByRole('radio').last().check();
+  await hip.getByPlaceholder('Comment').fill('Seen again with the lateral view.');
+  await hip.getByRole('button', { name: 'Save the answer' }).click();
+  await expect(hip.locator('.history')).toContainText('Cannot tell', { ignoreCase: true });
+  await expect(hip.locator('.history')).toContainText('Seen again with the lateral view.');
+  await page.reload();
+  await expect(hip.locator('.history')).toContainText('Seen again with the lateral view.');
+  // A second answer leaves the first in the history.
+  await page.waitForSelector('main[data-ready=true]');
+  await hip.getByRole('radio').first().check();
+  await hip.getByRole('button', { name: 'Save the answer' }).click();
+  await expect(hip.locator('.history summary')).toContainText('1 earlier answer');
+});
+
+test('a picture that the server does not have is said so', async ({ page }) => {
+  await page.route('**/frames/*', (route) => route.fulfill({ status: 404 }));
+  await page.goto('/');
+  await page.locator('table.worklist tbody tr td.patient a').first().click();
+  await expect(page.locator('.stage-note')).toContainText('does not exist');
+});

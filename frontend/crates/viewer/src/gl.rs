@@ -1,0 +1,242 @@
+//! Draws with WebGL2: 16-bit pixels and the table of levels as textures, everything else in the shader.
+
+use imaging::{DisplayLut, Frame, ResolvedView};
+use js_sys::{Float32Array, Uint16Array};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{
+    HtmlCanvasElement, WebGl2RenderingContext as Gl, WebGlProgram, WebGlShader, WebGlTexture, WebGlUniformLocation,
+};
+
+use crate::tiles::Tiles;
+
+/// Width of the texture that holds the table of levels.
+const LEVELS_WIDTH: usize = 256;
+
+/// The places of the shader's uniforms.
+struct Uniforms {
+    size: Option<WebGlUniformLocation>,
+    tile: Option<WebGlUniformLocation>,
+    tiles: Option<WebGlUniformLocation>,
+    mask: Option<WebGlUniformLocation>,
+    to_image: Option<WebGlUniformLocation>,
+    height: Option<WebGlUniformLocation>,
+    samples: Option<WebGlUniformLocation>,
+}
+
+/// A picture in a WebGL2 context.
+pub struct GlRenderer {
+    gl: Gl,
+    program: WebGlProgram,
+    uniforms: Uniforms,
+    pixels: Option<WebGlTexture>,
+    levels: Option<WebGlTexture>,
+    picture: Option<Picture>,
+}
+
+/// What the textures hold.
+struct Picture {
+    size: [usize; 2],
+    tiles: Tiles,
+    mask: u32,
+}
+
+impl GlRenderer {
+    /// Takes the canvas's WebGL2 context; `None` where the browser has none or cannot compile the shaders.
+    pub fn new(canvas: &HtmlCanvasElement) -> Option<Self> {
+        let attributes = js_sys::Object::new();
+        // Reading a canvas back (a saved picture, a test) gives what is on the screen.
+        for (name, value) in [
+            ("antialias", false),
+            ("depth", false),
+            ("alpha", false),
+            ("preserveDrawingBuffer", true),
+        ] {
+            js_sys::Reflect::set(&attributes, &JsValue::from_str(name), &JsValue::from_bool(value)).ok()?;
+        }
+        let gl: Gl = canvas
+            .get_context_with_context_options("webgl2", &attributes)
+            .ok()??
+            .dyn_into()
+            .ok()?;
+        let program = link(
+            &gl,
+            include_str!("shaders/picture.vert"),
+            include_str!("shaders/picture.frag"),
+        )?;
+        gl.use_program(Some(&program));
+        let place = |name: &str| gl.get_uniform_location(&program, name);
+        gl.uniform1i(place("u_pixels").as_ref(), 0);
+        gl.uniform1i(place("u_levels").as_ref(), 1);
+        let uniforms = Uniforms {
+            size: place("u_size"),
+            tile: place("u_tile"),
+            tiles: place("u_tiles"),
+            mask: place("u_mask"),
+            to_image: place("u_to_image"),
+            height: place("u_height"),
+            samples: place("u_samples"),
+        };
+        Some(Self {
+            gl,
+            program,
+            uniforms,
+            pixels: None,
+            levels: None,
+            picture: None,
+        })
+    }
+
+    /// Uploads a frame's pixels.
+    ///
+    /// # Errors
+    /// The frame needs more texture memory than the browser gives.
+    pub fn set_frame(&mut self, frame: &Frame) -> Result<(), String> {
+        let gl = &self.gl;
+        let (width, height) = (frame.columns as usize, frame.rows as usize);
+        let limit = |name: u32| gl.get_parameter(name).ok().and_then(|v| v.as_f64()).unwrap_or(2048.0) as usize;
+        let tiles = Tiles::new(width, height, limit(Gl::MAX_TEXTURE_SIZE));
+        if tiles.count() > limit(Gl::MAX_ARRAY_TEXTURE_LAYERS) {
+            return Err(format!("{width} × {height} pixels are more than this browser can show"));
+        }
+        gl.delete_texture(self.pixels.as_ref());
+        self.pixels = gl.create_texture();
+        gl.active_texture(Gl::TEXTURE0);
+        gl.bind_texture(Gl::TEXTURE_2D_ARRAY, self.pixels.as_ref());
+        nearest(gl, Gl::TEXTURE_2D_ARRAY);
+        gl.tex_storage_3d(
+            Gl::TEXTURE_2D_ARRAY,
+            1,
+            Gl::R16UI,
+            tiles.width as i32,
+            tiles.height as i32,
+            tiles.count() as i32,
+        );
+        gl.pixel_storei(Gl::UNPACK_ALIGNMENT, 2);
+        gl.pixel_storei(Gl::UNPACK_ROW_LENGTH, width as i32);
+        let all = Uint16Array::from(frame.pixels.as_slice());
+        for (layer, [x, y, w, h]) in tiles.rectangles().enumerate() {
+            // The tile's first pixel is where the view of the array begins; rows are `width` apart.
+            let view = all.subarray((y * width + x) as u32, all.length());
+            gl.tex_sub_image_3d_with_opt_array_buffer_view(
+                Gl::TEXTURE_2D_ARRAY,
+                0,
+                0,
+                0,
+                layer as i32,
+                w as i32,
+                h as i32,
+                1,
+                Gl::RED_INTEGER,
+                Gl::UNSIGNED_SHORT,
+                Some(&view),
+            )
+            .map_err(|_| "the picture could not be handed to the graphics device".to_owned())?;
+        }
+        gl.pixel_storei(Gl::UNPACK_ROW_LENGTH, 0);
+        if gl.get_error() == Gl::OUT_OF_MEMORY {
+            return Err("the graphics device has too little memory for this picture".to_owned());
+        }
+        self.picture = Some(Picture {
+            size: [width, height],
+            tiles,
+            mask: frame.stored_values() as u32 - 1,
+        });
+        Ok(())
+    }
+
+    /// Uploads the level of every stored value.
+    pub fn set_levels(&mut self, levels: &DisplayLut) {
+        let gl = &self.gl;
+        let mut table = levels.levels().to_vec();
+        table.resize(table.len().next_multiple_of(LEVELS_WIDTH), 0.0);
+        gl.delete_texture(self.levels.as_ref());
+        self.levels = gl.create_texture();
+        gl.active_texture(Gl::TEXTURE1);
+        gl.bind_texture(Gl::TEXTURE_2D, self.levels.as_ref());
+        nearest(gl, Gl::TEXTURE_2D);
+        gl.pixel_storei(Gl::UNPACK_ALIGNMENT, 4);
+        // It cannot fail: the array holds exactly these rows.
+        let _ = gl.tex_image_2d_with_i32_and_i32_and_i32_and_format_and_type_and_opt_array_buffer_view(
+            Gl::TEXTURE_2D,
+            0,
+            Gl::R32F as i32,
+            LEVELS_WIDTH as i32,
+            (table.len() / LEVELS_WIDTH) as i32,
+            0,
+            Gl::RED,
+            Gl::FLOAT,
+            Some(&Float32Array::from(table.as_slice())),
+        );
+    }
+
+    /// Draws on a canvas of `width` x `height` display pixels.
+    pub fn draw(&self, width: u32, height: u32, view: &ResolvedView) {
+        let Some(picture) = &self.picture else {
+            self.clear();
+            return;
+        };
+        let (gl, u) = (&self.gl, &self.uniforms);
+        gl.viewport(0, 0, width as i32, height as i32);
+        gl.use_program(Some(&self.program));
+        gl.uniform2i(u.size.as_ref(), picture.size[0] as i32, picture.size[1] as i32);
+        gl.uniform2i(u.tile.as_ref(), picture.tiles.width as i32, picture.tiles.height as i32);
+        gl.uniform1i(u.tiles.as_ref(), picture.tiles.across as i32);
+        gl.uniform1ui(u.mask.as_ref(), picture.mask);
+        gl.uniform_matrix3x2fv_with_f32_array(u.to_image.as_ref(), false, &view.to_image.0.map(|v| v as f32));
+        gl.uniform1f(u.height.as_ref(), height as f32);
+        gl.uniform1i(u.samples.as_ref(), view.samples() as i32);
+        gl.draw_arrays(Gl::TRIANGLES, 0, 3);
+    }
+
+    /// A black canvas.
+    pub fn clear(&self) {
+        self.gl.clear_color(0.0, 0.0, 0.0, 1.0);
+        self.gl.clear(Gl::COLOR_BUFFER_BIT);
+    }
+}
+
+impl Drop for GlRenderer {
+    fn drop(&mut self) {
+        self.gl.delete_texture(self.pixels.as_ref());
+        self.gl.delete_texture(self.levels.as_ref());
+        self.gl.delete_program(Some(&self.program));
+    }
+}
+
+/// Integer and float textures cannot be filtered; the shader interpolates.
+fn nearest(gl: &Gl, target: u32) {
+    for (name, value) in [
+        (Gl::TEXTURE_MIN_FILTER, Gl::NEAREST),
+        (Gl::TEXTURE_MAG_FILTER, Gl::NEAREST),
+        (Gl::TEXTURE_WRAP_S, Gl::CLAMP_TO_EDGE),
+        (Gl::TEXTURE_WRAP_T, Gl::CLAMP_TO_EDGE),
+    ] {
+        gl.tex_parameteri(target, name, value as i32);
+    }
+}
+
+fn compile(gl: &Gl, kind: u32, source: &str) -> Option<WebGlShader> {
+    let shader = gl.create_shader(kind)?;
+    gl.shader_source(&shader, source);
+    gl.compile_shader(&shader);
+    if gl.get_shader_parameter(&shader, Gl::COMPILE_STATUS).as_bool() == Some(true) {
+        return Some(shader);
+    }
+    let log = gl.get_shader_info_log(&shader).unwrap_or_default();
+    web_sys::console::warn_1(&format!("viewer: shader does not compile: {log}").into());
+    None
+}
+
+fn link(gl: &Gl, vertex: &str, fragment: &str) -> Option<WebGlProgram> {
+    let program = gl.create_program()?;
+    for (kind, source) in [(Gl::VERTEX_SHADER, vertex), (Gl::FRAGMENT_SHADER, fragment)] {
+        gl.attach_shader(&program, &compile(gl, kind, source)?);
+    }
+    gl.link_program(&program);
+    if gl.get_program_parameter(&program, Gl::LINK_STATUS).as_bool() == Some(true) {
+        return Some(program);
+    }
+    let log = gl.get_program_info_log(&program).unwrap_or_default();
+    web_sys::console::warn_1(&format!("viewer: shaders do not link: {log}").into());
+    None
+}

@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::*;
+
+mod m20261123_000001_accounts;
+mod m20261123_000002_studies;
+mod m20261123_000003_audit;
+mod m20261123_000004_quarantine_and_settings;
+
+/// Every migration, oldest first. Only ever append.
+#[derive(Debug)]
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261123_000001_accounts::Migration),
+            Box::new(m20261123_000002_studies::Migration),
+            Box::new(m20261123_000003_audit::Migration),
+            Box::new(m20261123_000004_quarantine_and_settings::Migration),
+        ]
+    }
+}

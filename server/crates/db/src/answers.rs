@@ -1,0 +1,85 @@
+//! Readers' answers.
+
+use domain::{AccountId, Answer, AnswerValue, ImageReading, Side, SopUid, StudyUid, Timestamp};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+
+use crate::connection::Db;
+use crate::detail::{answers_of, newest_readings};
+use crate::entity::{account, answer, instance};
+use crate::study_state::{answered_hips, find_study, store_study};
+use crate::{Error, Result};
+
+/// A reader's answer for one hip of one image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAnswer {
+    pub study_uid: StudyUid,
+    pub sop_uid: SopUid,
+    pub side: Side,
+    pub value: AnswerValue,
+    /// Whether it agrees with the result on the screen.
+    pub agrees: bool,
+    pub comment: String,
+    pub by: AccountId,
+    pub at: Timestamp,
+}
+
+impl Db {
+    /// Keeps an answer beside the earlier ones. The study counts as answered once every hip that the newest
+    /// readings analysed has one.
+    ///
+    /// # Errors
+    /// [`Error::UnknownStudy`], [`Error::UnknownInstance`] where the image is not of the study, and
+    /// [`Error::UnknownAccount`].
+    pub async fn add_answer(&self, new: NewAnswer) -> Result<Answer> {
+        let write = self.write().await?;
+        let txn = &write.txn;
+        let Some(study) = find_study(txn, &new.study_uid).await? else {
+            return Err(Error::UnknownStudy(new.study_uid));
+        };
+        let image = instance::Entity::find()
+            .filter(instance::Column::StudyId.eq(study.id))
+            .filter(instance::Column::SopUid.eq(new.sop_uid.as_str()))
+            .one(txn)
+            .await?;
+        let Some(image) = image else {
+            return Err(Error::UnknownInstance(new.sop_uid));
+        };
+        let Some(reader) = account::Entity::find_by_id(new.by.0).one(txn).await? else {
+            return Err(Error::UnknownAccount(new.by));
+        };
+        let row = answer::ActiveModel {
+            study_id: Set(study.id),
+            instance_id: Set(image.id),
+            side: Set(new.side.as_str().to_owned()),
+            value: Set(new.value.as_str().to_owned()),
+            agrees: Set(new.agrees),
+            comment: Set(new.comment.clone()),
+            account_id: Set(new.by.0),
+            at: Set(new.at.0),
+            ..Default::default()
+        };
+        let id = answer::Entity::insert(row).exec(txn).await?.last_insert_id;
+        let readings: Vec<ImageReading> = newest_readings(txn, study.id)
+            .await?
+            .into_values()
+            .map(|(reading, _)| reading)
+            .collect();
+        let answers = answers_of(txn, &study).await?;
+        let mut next = study.clone();
+        next.summarise(&readings, &answered_hips(&answers));
+        store_study(txn, &study, next).await?;
+        write.commit().await?;
+        Ok(Answer {
+            id,
+            study_uid: new.study_uid,
+            sop_uid: new.sop_uid,
+            side: new.side,
+            value: new.value,
+            agrees: new.agrees,
+            comment: new.comment,
+            by: new.by,
+            by_name: reader.name,
+            at: new.at,
+        })
+    }
+}

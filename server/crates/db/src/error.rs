@@ -1,0 +1,29 @@
+use domain::{AccountId, SopUid, StudyUid};
+
+/// What can go wrong in the database.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("database: {0}")]
+    Database(#[from] sea_orm::DbErr),
+    /// A stored value that this version does not know.
+    #[error("column {column} holds {value:?}, which this version does not know")]
+    UnknownValue { column: &'static str, value: String },
+    #[error("a stored reading cannot be read or written: {0}")]
+    Reading(#[from] serde_json::Error),
+    /// A reading names no image, or an image of another study.
+    #[error("a reading names the image {0:?}, which is not of its study")]
+    ReadingOfOtherStudy(Option<SopUid>),
+    #[error("the account name {0:?} is taken")]
+    NameTaken(String),
+    #[error("an account name may not be empty")]
+    NameEmpty,
+    #[error("no account {}", .0.0)]
+    UnknownAccount(AccountId),
+    #[error("no study {0}")]
+    UnknownStudy(StudyUid),
+    #[error("no image {0} in that study")]
+    UnknownInstance(SopUid),
+    /// A number that does not fit its column.
+    #[error("{what} is {value}, more than the database can hold")]
+    TooLarge { what: &'static str, value: u64 },
+}

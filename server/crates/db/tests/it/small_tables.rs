@@ -1,0 +1,95 @@
+//! Sessions, settings, quarantine, and the connection itself.
+
+use db::Db;
+use domain::QuarantineItem;
+
+use crate::util::{at, file, instance, memory, uid};
+
+#[tokio::test]
+async fn sessions_live_until_they_expire() {
+    let db = memory().await;
+    assert!(db.session_create("s1", b"one", at(100)).await.unwrap());
+    assert!(
+        !db.session_create("s1", b"other", at(900)).await.unwrap(),
+        "the id is taken"
+    );
+    assert_eq!(
+        db.session_load("s1", at(99)).await.unwrap().as_deref(),
+        Some(&b"one"[..])
+    );
+    assert_eq!(db.session_load("s1", at(100)).await.unwrap(), None);
+    db.session_save("s1", b"two", at(200)).await.unwrap();
+    db.session_save("s2", &[0, 255], at(300)).await.unwrap();
+    assert_eq!(
+        db.session_load("s1", at(150)).await.unwrap().as_deref(),
+        Some(&b"two"[..])
+    );
+    assert_eq!(db.sessions_delete_expired(at(200)).await.unwrap(), 1);
+    assert_eq!(db.session_load("s1", at(0)).await.unwrap(), None);
+    assert_eq!(
+        db.session_load("s2", at(0)).await.unwrap().as_deref(),
+        Some(&[0, 255][..])
+    );
+    db.session_delete("s2").await.unwrap();
+    db.session_delete("s2").await.unwrap();
+    assert_eq!(db.session_load("s2", at(0)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn settings_are_kept_and_replaced() {
+    let db = memory().await;
+    assert_eq!(db.setting("quiet").await.unwrap(), None);
+    db.set_setting("quiet", "5").await.unwrap();
+    db.set_setting("quiet", "7").await.unwrap();
+    assert_eq!(db.setting("quiet").await.unwrap().as_deref(), Some("7"));
+}
+
+#[tokio::test]
+async fn quarantine_lists_the_newest_first() {
+    let db = memory().await;
+    let item = |n: i64| QuarantineItem {
+        id: 0,
+        at: at(n),
+        file_name: format!("file-{n}.dcm"),
+        door: "browser".into(),
+        from: "10.0.0.1".into(),
+        bytes: 1234,
+        sha256: "cd".repeat(32),
+        reason: "not DICOM".into(),
+    };
+    for n in 0..5 {
+        assert_eq!(db.quarantine_add(item(n)).await.unwrap(), n + 1);
+    }
+    let page = db.quarantine(0, 2).await.unwrap();
+    assert_eq!(page.total, 5);
+    assert_eq!(
+        page.rows,
+        [QuarantineItem { id: 5, ..item(4) }, QuarantineItem { id: 4, ..item(3) }]
+    );
+    assert_eq!(db.quarantine(2, 2).await.unwrap().rows.len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_outlives_its_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = file(&folder).await;
+    db.record_instance(instance("1", "1.1", 0)).await.unwrap();
+    db.close().await.unwrap();
+    let db = file(&folder).await;
+    db.ping().await.unwrap();
+    assert!(db.study(&uid("1")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("test.db"),
+        "not a database, but long enough to look at".repeat(100),
+    )
+    .unwrap();
+    let url = crate::util::url(&folder);
+    let opened = async { Db::connect(&url).await?.migrate().await };
+    assert!(opened.await.is_err());
+    assert!(Db::connect("sqlite:///no/such/folder/x.db?mode=rwc").await.is_err());
+}

@@ -1,0 +1,396 @@
+//! Fractures of the proximal femur: where the bone parts, and how the parts move.
+
+use serde::{Deserialize, Serialize};
+
+use crate::anatomy::femur::Femur;
+use crate::math::{Draw, Pose, V3, v};
+use crate::solid::{Clip, Cone, Group};
+
+/// The kinds told apart in the truth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FractureKind {
+    GardenI,
+    #[serde(rename = "garden_ii")]
+    GardenII,
+    #[serde(rename = "garden_iii")]
+    GardenIII,
+    #[serde(rename = "garden_iv")]
+    GardenIV,
+    Basicervical,
+    TrochantericA1,
+    TrochantericA2,
+    TrochantericA3,
+    Subtrochanteric,
+}
+
+impl FractureKind {
+    pub const ALL: [FractureKind; 9] = [
+        FractureKind::GardenI,
+        FractureKind::GardenII,
+        FractureKind::GardenIII,
+        FractureKind::GardenIV,
+        FractureKind::Basicervical,
+        FractureKind::TrochantericA1,
+        FractureKind::TrochantericA2,
+        FractureKind::TrochantericA3,
+        FractureKind::Subtrochanteric,
+    ];
+
+    pub fn location(self) -> FractureLocation {
+        match self {
+            FractureKind::GardenI
+            | FractureKind::GardenII
+            | FractureKind::GardenIII
+            | FractureKind::GardenIV
+            | FractureKind::Basicervical => FractureLocation::Intracapsular,
+            _ => FractureLocation::Extracapsular,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FractureLocation {
+    Intracapsular,
+    Extracapsular,
+}
+
+/// What a caller wants of a fracture; `None` is drawn from the priors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FractureRequest {
+    /// False: no fracture at all. True or absent in a request: a fracture.
+    pub present: Option<bool>,
+    pub kind: Option<FractureKind>,
+    pub location: Option<FractureLocation>,
+    pub side: Option<Side>,
+    /// 0 as little displaced as the kind allows .. 1 as much.
+    pub severity: Option<f32>,
+}
+
+/// The patient's side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    Right,
+    Left,
+}
+
+impl Side {
+    /// -1 right (at the left of a frontal picture), 1 left.
+    pub fn sign(self) -> f32 {
+        match self {
+            Side::Right => -1.0,
+            Side::Left => 1.0,
+        }
+    }
+    pub const BOTH: [Side; 2] = [Side::Right, Side::Left];
+}
+
+/// A drawn fracture in the femur's own frame.
+#[derive(Clone, Debug)]
+pub struct Fracture {
+    pub kind: FractureKind,
+    pub occult: bool,
+    pub point: V3,
+    pub normal: V3,
+    pub jag: f32,
+    pub phase: f32,
+    pub gap: f32,
+    /// Turn of the head fragment in the picture's plane: + valgus, degrees.
+    pub head_turn: f32,
+    pub head_tilt: f32,
+    /// Shift of the far fragment: up, lateral, back, mm.
+    pub shift: V3,
+    /// External rotation of the far fragment, degrees.
+    pub external: f32,
+    /// Varus between the fragments, degrees (far fragment turns).
+    pub varus: f32,
+    pub lesser_fragment: Option<(V3, f32)>,
+    pub pieces: Vec<(V3, f32)>,
+    pub impaction: f32,
+    pub displacement: f32,
+}
+
+impl Fracture {
+    pub fn draw(kind: FractureKind, femur: &Femur, severity: Option<f32>, occult: bool, draw: &mut Draw) -> Fracture {
+        let r = femur.head_radius;
+        let axis = femur.neck_axis();
+        let j = femur.junction();
+        let much = severity.unwrap_or_else(|| draw.uniform(0.0, 1.0)).clamp(0.0, 1.0);
+        let between = |low: f32, high: f32| low + (high - low) * much;
+        let k = r / 22.5;
+        let s = femur.shaft_radius;
+        let lesser = femur.lesser_tip();
+        let mut f = Fracture {
+            kind,
+            occult,
+            point: V3::default(),
+            normal: axis,
+            jag: draw.uniform(0.5, 1.6),
+            phase: draw.uniform(0.0, 10.0),
+            gap: 0.4,
+            head_turn: 0.0,
+            head_tilt: 0.0,
+            shift: V3::default(),
+            external: 0.0,
+            varus: 0.0,
+            lesser_fragment: None,
+            pieces: Vec::new(),
+            impaction: 0.0,
+            displacement: 0.0,
+        };
+        // Level along the neck in head radii: subcapital, transcervical or basicervical.
+        let level = if kind == FractureKind::Basicervical {
+            draw.uniform(1.8, 2.2)
+        } else if draw.chance(0.83) {
+            draw.uniform(0.75, 1.1)
+        } else {
+            draw.uniform(1.1, 1.65)
+        };
+        let pauwels = draw.gauss(50.0, 10.0).to_radians();
+        let back = draw.gauss(0.0, 0.18);
+        match kind {
+            FractureKind::GardenI => {
+                f.gap = 0.15;
+                f.head_turn = between(5.0, 17.0);
+                f.head_tilt = draw.uniform(0.0, 18.0);
+                f.shift = v(-between(0.8, 3.2), between(0.3, 1.5), 0.0);
+                f.external = between(0.0, 18.0);
+                f.impaction = between(1.0, 3.5);
+            }
+            FractureKind::GardenII => {
+                f.gap = between(0.4, 1.6);
+                f.head_tilt = draw.uniform(0.0, 8.0);
+                f.head_turn = draw.uniform(-2.0, 2.0);
+                f.shift = v(between(0.0, 0.8), between(0.0, 1.6), 0.0);
+                f.external = between(0.0, 18.0);
+            }
+            FractureKind::GardenIII => {
+                f.gap = between(0.8, 4.0);
+                f.head_turn = -between(12.0, 32.0);
+                f.head_tilt = draw.uniform(5.0, 30.0);
+                f.shift = v(between(0.0, 5.0), between(5.0, 13.0), -draw.uniform(0.0, 6.0));
+                f.external = between(15.0, 45.0);
+                f.impaction = if draw.chance(0.3) { 1.5 } else { 0.0 };
+            }
+            FractureKind::GardenIV => {
+                f.gap = between(1.5, 6.0);
+                f.head_turn = draw.gauss(-3.0, 5.0);
+                f.head_tilt = draw.uniform(0.0, 25.0);
+                f.shift = v(between(2.0, 10.0), between(11.0, 27.0), -draw.uniform(2.0, 10.0));
+                f.external = between(25.0, 60.0);
+            }
+            FractureKind::Basicervical => {
+                f.gap = between(0.6, 3.0);
+                f.shift = v(between(0.0, 4.0), between(0.5, 12.0), 0.0);
+                f.external = between(5.0, 45.0);
+                f.varus = between(2.0, 25.0);
+            }
+            FractureKind::TrochantericA1 => {
+                f.gap = between(0.5, 2.5);
+                f.shift = v(between(0.0, 3.0), between(0.5, 9.0), 0.0);
+                f.external = between(5.0, 40.0);
+                f.varus = between(0.0, 16.0);
+            }
+            FractureKind::TrochantericA2 => {
+                f.gap = between(1.0, 5.0);
+                f.shift = v(between(-2.0, 6.0), between(5.0, 28.0), -draw.uniform(0.0, 5.0));
+                f.external = between(25.0, 75.0);
+                f.varus = between(12.0, 38.0);
+                f.lesser_fragment = Some((
+                    v(-draw.uniform(2.0, 13.0), draw.uniform(2.0, 16.0), 2.0),
+                    draw.uniform(-25.0, 25.0),
+                ));
+            }
+            FractureKind::TrochantericA3 => {
+                f.gap = between(1.0, 5.0);
+                f.shift = v(-between(4.0, 24.0), between(0.0, 18.0), 0.0);
+                f.external = between(10.0, 50.0);
+                f.varus = between(0.0, 22.0);
+                if draw.chance(0.4) {
+                    f.lesser_fragment = Some((
+                        v(-draw.uniform(1.0, 9.0), draw.uniform(1.0, 9.0), 1.0),
+                        draw.uniform(-15.0, 15.0),
+                    ));
+                }
+            }
+            FractureKind::Subtrochanteric => {
+                f.gap = between(1.0, 5.0);
+                f.shift = v(-between(0.0, 22.0), between(0.0, 26.0), -draw.uniform(0.0, 10.0));
+                f.external = between(10.0, 60.0);
+                f.varus = draw.gauss(6.0, 8.0);
+            }
+        }
+        match kind.location() {
+            FractureLocation::Intracapsular => {
+                f.point = axis * (r * level).min(femur.neck_length * 0.85);
+                // The usual angle of this neck, bent by the drawn one.
+                let usual = v(axis.x, axis.y, 0.0);
+                let drawn = v(pauwels.sin(), -pauwels.cos(), back);
+                f.normal = (usual * 0.5 + drawn * 0.5).unit();
+            }
+            FractureLocation::Extracapsular => match kind {
+                FractureKind::TrochantericA1 | FractureKind::TrochantericA2 => {
+                    let high = v(j.x + 12.0 * k, j.y + draw.uniform(2.0, 16.0) * k, 0.0);
+                    let low = v(j.x - s * 1.2, lesser.y + draw.uniform(2.0, 12.0) * k, 0.0);
+                    let line = low - high;
+                    f.point = high.lerp(low, 0.5);
+                    f.normal = v(-line.y, line.x, draw.gauss(0.0, 9.0)).unit();
+                    if f.normal.y > 0.0 {
+                        f.normal = -f.normal;
+                    }
+                }
+                FractureKind::TrochantericA3 => {
+                    let medial = v(j.x - s * 1.2, lesser.y + draw.uniform(6.0, 20.0) * k, 0.0);
+                    let lateral = v(j.x + s * 1.3, medial.y - draw.uniform(2.0, 30.0) * k, 0.0);
+                    let line = lateral - medial;
+                    f.point = medial.lerp(lateral, 0.5);
+                    f.normal = v(line.y, -line.x, draw.gauss(0.0, 6.0)).unit();
+                }
+                _ => {
+                    let below = draw.uniform(8.0, 45.0) * k;
+                    f.point = femur.shaft_point(below);
+                    f.normal = v(draw.gauss(0.0, 0.45), -1.0, draw.gauss(0.0, 0.3)).unit();
+                    f.jag *= 1.6;
+                }
+            },
+        }
+        if matches!(
+            kind,
+            FractureKind::GardenIII
+                | FractureKind::GardenIV
+                | FractureKind::TrochantericA2
+                | FractureKind::TrochantericA3
+        ) {
+            for _ in 0..draw.below(4) {
+                let side = f.normal.cross(v(0.0, 0.0, 1.0)).unit();
+                let at =
+                    f.point + side * draw.uniform(-16.0, 16.0) + v(0.0, 0.0, -draw.uniform(4.0, 16.0)) + f.shift * 0.5;
+                f.pieces.push((at, draw.uniform(1.5, 4.5)));
+            }
+        }
+        if occult {
+            f.gap = 0.0;
+            f.head_turn = 0.0;
+            f.head_tilt = 0.0;
+            f.shift = V3::default();
+            f.external = 0.0;
+            f.varus = 0.0;
+            f.impaction = 0.0;
+            f.lesser_fragment = None;
+            f.pieces.clear();
+        }
+        f.displacement = (f.shift.dot(f.shift)).sqrt() + f.gap;
+        f
+    }
+
+    /// What happens to the far fragment, before the leg's own pose: it follows the upper piece's end, turns out and
+    /// is pulled up.
+    pub fn far_pose(&self) -> Pose {
+        let follow = self.head_pose().point(self.point) - self.point;
+        let follow = if self.kind.location() == FractureLocation::Extracapsular || self.varus != 0.0 {
+            follow * 0.85
+        } else {
+            V3::default()
+        };
+        Pose::about(self.point, Pose::turn_y(self.external))
+            .then(&Pose::shift(self.shift + follow + self.normal * (self.gap * 0.5)))
+    }
+
+    /// What happens to the head's fragment: it turns in its socket.
+    pub fn head_pose(&self) -> Pose {
+        // Muscles pull a short upper piece into flexion and abduction.
+        let pull = if self.kind == FractureKind::Subtrochanteric {
+            (self.displacement / 30.0).min(1.0)
+        } else {
+            0.0
+        };
+        Pose::turn_z(self.varus - self.head_turn - 14.0 * pull).then(&Pose::turn_x(-self.head_tilt * 0.6 - 28.0 * pull))
+    }
+
+    /// The bone's parts, moved, in the femur's frame.
+    pub fn parts(&self, femur: &Femur, whole: &Group) -> Vec<Group> {
+        if self.occult {
+            return vec![whole.clone()];
+        }
+        let mut clip = Clip::new(self.point, self.normal);
+        clip.jag = self.jag;
+        clip.phase = self.phase;
+        let mut head = whole.clone();
+        head.clips.push(clip.clone());
+        let mut far = whole.clone();
+        far.clips.push(clip.flipped());
+        let mut parts = Vec::new();
+        if let Some((by, turn)) = self.lesser_fragment {
+            let lesser = femur.lesser_tip();
+            let root = lesser.lerp(v(femur.junction().x, lesser.y, 0.0), 0.55);
+            let mut split = Clip::new(root, (root - lesser).unit());
+            split.jag = self.jag;
+            split.phase = self.phase + 3.0;
+            let mut piece = far.clone();
+            piece.clips.push(split.clone());
+            far.clips.push(split.flipped());
+            // The piece reaches a little up and down, not along the whole shaft.
+            piece
+                .clips
+                .push(Clip::new(lesser + v(0.0, -24.0, 0.0), v(0.2, -1.0, 0.0)));
+            let mut upper = Clip::new(lesser + v(0.0, 22.0, 0.0), v(0.0, 1.0, 0.0));
+            upper.jag = self.jag;
+            piece.clips.push(upper);
+            let own = Pose::about(lesser, Pose::turn_z(turn)).then(&Pose::shift(by));
+            parts.push(piece.posed(&own.then(&self.far_pose())));
+        }
+        if self.impaction > 0.0 {
+            // Crushed cancellous bone in front of the far fragment.
+            let mut band = Group::new(whole.matter);
+            band.push(
+                Cone::new(
+                    self.point,
+                    self.point,
+                    femur.neck_radius * 0.95,
+                    femur.neck_radius * 0.95,
+                )
+                .flat(self.normal, self.impaction / femur.neck_radius)
+                .shell(0.3, 0.3)
+                .fill(0.22),
+            );
+            parts.push(band.posed(&Pose::shift(self.shift * 0.5)));
+        }
+        if !self.pieces.is_empty() {
+            let mut rubble = Group::new(whole.matter);
+            for (index, (at, size)) in self.pieces.iter().enumerate() {
+                let lean = v((index as f32 * 2.1).sin(), (index as f32 * 1.3).cos(), 0.4).unit();
+                rubble.push(
+                    Cone::new(*at, *at + lean * (size * 1.6), *size, size * 0.5)
+                        .shell(0.9, 0.9)
+                        .fill(0.15)
+                        .blend(0.5),
+                );
+            }
+            parts.push(rubble);
+        }
+        parts.push(head.posed(&self.head_pose()));
+        parts.push(far.posed(&self.far_pose()));
+        parts
+    }
+
+    /// 0 unseen .. 1 plain: from displacement, gap along the beam, turn and crushed bone.
+    pub fn visibility(&self) -> f32 {
+        if self.occult {
+            return 0.0;
+        }
+        // A gap shows where the beam runs along it.
+        let edge_on = (1.0 - self.normal.z * self.normal.z).sqrt().powi(4);
+        let step = (self.shift.x.powi(2) + self.shift.y.powi(2)).sqrt();
+        let evidence = step / 4.0
+            + self.gap * edge_on / 1.6
+            + self.head_turn.abs() / 14.0
+            + self.varus.abs() / 12.0
+            + self.impaction / 6.0
+            + self.external / 60.0
+            + if self.lesser_fragment.is_some() { 0.8 } else { 0.0 };
+        1.0 - (-evidence).exp()
+    }
+}

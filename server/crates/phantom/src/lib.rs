@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod anatomy;
+pub mod archive;
+mod case;
+mod config;
+mod fracture;
+mod math;
+mod metal;
+mod physics;
+mod process;
+mod render;
+mod solid;
+mod text;
+mod truth;
+
+pub use anatomy::femur::Femur;
+pub use anatomy::pelvis::Hemipelvis;
+pub use anatomy::soft::Body;
+pub use case::{Case, Request, StationRequest};
+pub use config::{Config, Normal, SexPriors};
+pub use fracture::{FractureKind, FractureLocation, FractureRequest, Side};
+pub use metal::MetalKind;
+pub use process::Processing;
+pub use truth::{FractureTruth, HipTruth, Sex, Truth, View};

@@ -1,0 +1,596 @@
+//! The training loop.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::prelude::*;
+use burn::store::ModuleRecord;
+use burn::tensor::{Bytes, TensorData, activation};
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::augment::{Map, sample};
+use super::data::MARGIN;
+use super::{Sample, SampleSet, TrainConfig, simulate};
+use crate::analyse::sigmoid;
+use crate::models::{Metadata, ModelFolder, OperatingPoints, SelfTest, save_weights, self_test_input};
+use crate::nn::{Architecture, Network};
+use crate::preprocess::{Hips, centre, stretch};
+use crate::{Error, NetworkName, metrics};
+
+/// Difference from the recorded outputs that a device is allowed, in units of an output's size plus one.
+const SELF_TEST_TOLERANCE: f32 = 5e-3;
+/// Prevalence of fractures among the hips of the paper's emergency test set (348 of 3,354), for precision.
+pub(crate) const PREVALENCE: f64 = 348.0 / 3354.0;
+
+/// Figures on the validation set after an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Validation {
+    /// Area under the ROC curve of a gate or the fracture network.
+    pub auc: Option<f64>,
+    /// Mean cross entropy of its scores.
+    pub cross_entropy: Option<f64>,
+    /// Mean and 95th percentile of the localiser's error over the distance between the hips.
+    pub error: Option<f64>,
+    pub error_95: Option<f64>,
+}
+
+impl Validation {
+    /// Higher is better. Cross entropy decides between epochs whose areas are nearly the same, as they are for gates.
+    fn rank(&self) -> f64 {
+        match self.auc {
+            Some(auc) => auc - 0.01 * self.cross_entropy.unwrap_or_default().min(10.0),
+            None => -self.error.unwrap_or(f64::INFINITY),
+        }
+    }
+}
+
+/// What a run is doing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Progress {
+    /// Samples simulated and wanted.
+    Simulating { done: usize, wanted: usize },
+    /// A step of an epoch.
+    Step {
+        epoch: usize,
+        step: usize,
+        steps: usize,
+        loss: f32,
+        pictures_a_second: f64,
+    },
+    /// An epoch's end.
+    Epoch {
+        epoch: usize,
+        epochs: usize,
+        loss: f32,
+        validation: Validation,
+        best: bool,
+    },
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct State {
+    /// Epochs done.
+    epoch: usize,
+    step: usize,
+    best: Option<f64>,
+    best_epoch: usize,
+    seconds: f64,
+}
+
+/// Trains one network into `out/<network>` and gives its metadata.
+///
+/// After each epoch a checkpoint lies in `out/<network>/checkpoint`, from which the same call goes on; whenever the
+/// validation figure is the best so far, weights, metadata and configuration are written as [`crate::Models::load`]
+/// reads them. `training.csv` has a line an epoch.
+///
+/// # Errors
+/// Where a file cannot be read or written.
+pub fn train(
+    name: NetworkName,
+    config: &TrainConfig,
+    out: &Path,
+    cache: Option<&Path>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Metadata, Error> {
+    let set = simulate(name, config, cache, &mut |done, wanted| {
+        progress(Progress::Simulating { done, wanted })
+    })?;
+    let folder = ModelFolder::of(out, name);
+    let checkpoint = folder.0.join("checkpoint");
+    std::fs::create_dir_all(&checkpoint).map_err(Error::file(&checkpoint))?;
+    folder.write_config(&config.network)?;
+
+    let device = Device::flex().autodiff();
+    device.seed(config.data.seed);
+    let mut network = config.network.init(&device);
+    let decay = (config.fit.weight_decay > 0.0).then(|| WeightDecayConfig::new(config.fit.weight_decay as f32));
+    let mut optimiser: ModuleOptimizer = AdamConfig::new().with_epsilon(1e-7).with_weight_decay(decay).init();
+    let mut state = State::default();
+    let state_file = checkpoint.join("state.json");
+    if state_file.is_file() {
+        (network, optimiser, state) = restore(&checkpoint, network, optimiser)?;
+        tracing::info!(network = %name, epoch = state.epoch, "training goes on from a checkpoint");
+    } else {
+        write_log_header(&folder)?;
+    }
+
+    let steps = set.train.len() / config.fit.batch;
+    let total = (steps * config.fit.epochs).max(1);
+    let before = state.seconds;
+    let begun = Instant::now();
+    while state.epoch < config.fit.epochs {
+        let mut rng = ChaCha8Rng::seed_from_u64(config.data.seed ^ (state.epoch as u64 + 1).wrapping_mul(0x9E37_79B9));
+        let mut order: Vec<usize> = (0..set.train.len()).collect();
+        order.shuffle(&mut rng);
+        let (mut sum, mut seen, mut over) = (0.0, 0, false);
+        let epoch_begun = Instant::now();
+        for (i, batch) in order.chunks_exact(config.fit.batch).enumerate() {
+            let spent = before + begun.elapsed().as_secs_f64();
+            let by_steps = state.step as f64 / total as f64;
+            let part = config.fit.minutes.map_or(by_steps, |m| by_steps.max(spent / 60.0 / m));
+            if part >= 1.0 {
+                over = true;
+                break;
+            }
+            let seed: u64 = rng.random();
+            let side = match config.fit.rehearsal {
+                Some(rehearsal) if part < rehearsal.part => rehearsal.side,
+                _ => config.network.input(),
+            };
+            let (x, targets) = training_batch(name, config, side, &set.train, batch, seed, &device);
+            let outputs = network.forward(x, Some(seed));
+            let loss = loss(name, config, outputs, &targets, &device);
+            let grads = GradientsParams::from_grads(loss.clone().backward(), &network);
+            network = optimiser.step(learning_rate(config, state.step, part), network, grads);
+            let value = loss.into_scalar::<f32>();
+            if !value.is_finite() {
+                return Err(Error::Config(format!(
+                    "training diverged at step {}: lower the learning rate",
+                    state.step
+                )));
+            }
+            sum += f64::from(value);
+            seen += 1;
+            state.step += 1;
+            if (i + 1) % 20 == 0 || i + 1 == steps {
+                let rate = (seen * config.fit.batch) as f64 / epoch_begun.elapsed().as_secs_f64();
+                let loss = (sum / f64::from(seen as u32)) as f32;
+                progress(Progress::Step {
+                    epoch: state.epoch + 1,
+                    step: i + 1,
+                    steps,
+                    loss,
+                    pictures_a_second: rate,
+                });
+            }
+        }
+        if over && seen == 0 {
+            break;
+        }
+        let tested = network.valid();
+        let outputs = validation_outputs(name, config, &tested, &set.validation)?;
+        let validation = validate(name, &outputs, &set.validation);
+        state.epoch += 1;
+        state.seconds = before + begun.elapsed().as_secs_f64();
+        let best = state.best.is_none_or(|b| validation.rank() > b);
+        if best {
+            state.best = Some(validation.rank());
+            state.best_epoch = state.epoch;
+            write_model(name, config, &folder, &tested, &outputs, &set, &validation, &state)?;
+        }
+        let loss = (sum / f64::from(seen.max(1) as u32)) as f32;
+        write_log(&folder, &state, loss, &validation)?;
+        keep(&checkpoint, &network, &optimiser, &state)?;
+        progress(Progress::Epoch {
+            epoch: state.epoch,
+            epochs: config.fit.epochs,
+            loss,
+            validation,
+            best,
+        });
+        if over {
+            break;
+        }
+    }
+    folder.read_metadata()
+}
+
+fn learning_rate(config: &TrainConfig, step: usize, part: f64) -> f64 {
+    let top = config.fit.learning_rate;
+    let rise = ((step + 1) as f64 / config.fit.warmup.max(1) as f64).min(1.0);
+    let cosine = 0.5 * (1.0 + (std::f64::consts::PI * part).cos());
+    top * rise * (0.01 + 0.99 * cosine)
+}
+
+/// Targets of a batch; which are read depends on the network.
+struct Targets {
+    positive: Vec<f32>,
+    location: Vec<u8>,
+    /// The localiser's, four a picture.
+    hips: Vec<f32>,
+}
+
+/// The part of a kept picture that is the network's input when nothing is changed.
+fn part(name: NetworkName) -> f32 {
+    match name {
+        NetworkName::Frontal | NetworkName::Bounding => 1.0,
+        NetworkName::Metal | NetworkName::Fracture => 1.0 / MARGIN,
+    }
+}
+
+/// The localiser's targets in the input that a map makes; `None` where a hip leaves it.
+fn hip_targets(hips: [f32; 4], map: &Map, picture: &super::Picture) -> Option<[f32; 4]> {
+    let right = map.inverse([hips[0], hips[1]], picture);
+    let left = map.inverse([hips[2], hips[3]], picture);
+    let (right, left) = if map.flipped { (left, right) } else { (right, left) };
+    let all = [right[0], right[1], left[0], left[1]];
+    all.iter()
+        .all(|v| (0.03..0.97).contains(v))
+        .then(|| Hips { right, left }.targets(1, 1))
+}
+
+fn training_batch(
+    name: NetworkName,
+    config: &TrainConfig,
+    side: usize,
+    samples: &[Sample],
+    batch: &[usize],
+    seed: u64,
+    device: &Device,
+) -> (Tensor<4>, Targets) {
+    let made: Vec<(Vec<f32>, Option<[f32; 4]>)> = batch
+        .par_iter()
+        .enumerate()
+        .map(|(i, &at)| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(i as u64));
+            let sample_ = &samples[at];
+            let whole = matches!(name, NetworkName::Frontal | NetworkName::Bounding);
+            let mut map = config.augment.map(&sample_.picture, part(name), &mut rng);
+            let mut hips = sample_.label.hips.and_then(|h| hip_targets(h, &map, &sample_.picture));
+            for _ in 0..8 {
+                if sample_.label.hips.is_none() || hips.is_some() {
+                    break;
+                }
+                map = config.augment.map(&sample_.picture, part(name), &mut rng);
+                hips = sample_.label.hips.and_then(|h| hip_targets(h, &map, &sample_.picture));
+            }
+            if sample_.label.hips.is_some() && hips.is_none() {
+                map = Map::middle(&sample_.picture, part(name));
+                hips = sample_.label.hips.map(|h| {
+                    Hips {
+                        right: [h[0], h[1]],
+                        left: [h[2], h[3]],
+                    }
+                    .targets(1, 1)
+                });
+            }
+            let mut data = sample(&sample_.picture, &map, side, whole && rng.random::<f32>() < 0.7);
+            stretch(&mut data, None);
+            config.augment.grey(&mut data, side, &mut rng);
+            centre(&mut data);
+            (data, hips)
+        })
+        .collect();
+    let x: Vec<f32> = made.iter().flat_map(|(data, _)| data.iter().copied()).collect();
+    let targets = Targets {
+        positive: batch.iter().map(|&at| f32::from(samples[at].label.positive)).collect(),
+        location: batch.iter().map(|&at| samples[at].label.location).collect(),
+        hips: made.iter().flat_map(|(_, hips)| hips.unwrap_or_default()).collect(),
+    };
+    (
+        Tensor::from_data(TensorData::new(x, [batch.len(), 1, side, side]), device),
+        targets,
+    )
+}
+
+fn loss(name: NetworkName, config: &TrainConfig, outputs: Tensor<2>, targets: &Targets, device: &Device) -> Tensor<1> {
+    let n = targets.positive.len();
+    let column = |values: Vec<f32>, width: usize| Tensor::<2>::from_data(TensorData::new(values, [n, width]), device);
+    let weight = config.fit.positive_weight as f32;
+    match name {
+        NetworkName::Frontal => {
+            let y = column(targets.positive.clone(), 1);
+            let yes = activation::log_sigmoid(outputs.clone()) * y.clone() * weight;
+            let no = activation::log_sigmoid(outputs.neg()) * (y.neg() + 1.0);
+            (yes + no).mean().neg()
+        }
+        NetworkName::Bounding => {
+            // Huber: squared below 0.25, straight above.
+            let d = (outputs - column(targets.hips.clone(), 4)).abs();
+            let near = d.clone().clamp_max(0.25);
+            (near.clone() * (d - near * 0.5)).mean()
+        }
+        NetworkName::Metal => cross_entropy(
+            outputs,
+            &targets.positive.iter().map(|p| *p as usize).collect::<Vec<_>>(),
+            &[1.0, weight],
+            device,
+        ),
+        NetworkName::Fracture => {
+            let classes: Vec<usize> = targets.positive.iter().map(|p| *p as usize).collect();
+            let fracture = cross_entropy(outputs.clone().narrow(1, 0, 2), &classes, &[1.0, weight], device);
+            // The plain baseline has no location head.
+            if outputs.dims()[1] < 5 {
+                return fracture;
+            }
+            let classes: Vec<usize> = targets.location.iter().map(|l| usize::from(*l)).collect();
+            let location = cross_entropy(outputs.narrow(1, 2, 3), &classes, &[1.0, weight, weight], device);
+            fracture + location * config.fit.location_weight
+        }
+    }
+}
+
+/// Mean over the batch, each sample weighted by its class.
+fn cross_entropy(logits: Tensor<2>, classes: &[usize], weights: &[f32], device: &Device) -> Tensor<1> {
+    let (n, k) = (classes.len(), weights.len());
+    let mut chosen = vec![0f32; n * k];
+    for (i, &class) in classes.iter().enumerate() {
+        chosen[i * k + class] = weights[class];
+    }
+    let total: f32 = classes.iter().map(|&c| weights[c]).sum();
+    let chosen = Tensor::<2>::from_data(TensorData::new(chosen, [n, k]), device);
+    (activation::log_softmax(logits, 1) * chosen).sum().neg() / total
+}
+
+/// The network's input of a sample as inference would make it.
+pub(crate) fn plain_input(name: NetworkName, sample_: &Sample, side: usize) -> Vec<f32> {
+    let map = Map::middle(&sample_.picture, part(name));
+    let mut data = sample(&sample_.picture, &map, side, false);
+    stretch(&mut data, None);
+    centre(&mut data);
+    data
+}
+
+/// Outputs for each validation sample, without augmentation.
+fn validation_outputs(
+    name: NetworkName,
+    config: &TrainConfig,
+    network: &Network,
+    samples: &[Sample],
+) -> Result<Vec<Vec<f32>>, Error> {
+    let side = config.network.input();
+    let device = Device::flex();
+    let mut all = Vec::with_capacity(samples.len());
+    for batch in samples.chunks(16) {
+        let x: Vec<Vec<f32>> = batch.par_iter().map(|s| plain_input(name, s, side)).collect();
+        let x = Tensor::from_data(TensorData::new(x.concat(), [batch.len(), 1, side, side]), &device);
+        let outputs = network.forward(x, None);
+        let width = outputs.dims()[1];
+        let values = outputs
+            .try_into_data()
+            .map_err(|e| Error::Config(e.to_string()))?
+            .try_into_vec::<f32>()
+            .map_err(|e| Error::Config(format!("{e:?}")))?;
+        all.extend(values.chunks_exact(width).map(<[f32]>::to_vec));
+    }
+    Ok(all)
+}
+
+/// The score that a gate or the fracture network gives.
+fn score(outputs: &[f32]) -> f32 {
+    match outputs {
+        [one] => sigmoid(*one),
+        [no, yes, ..] => sigmoid(yes - no),
+        [] => f32::NAN,
+    }
+}
+
+fn validate(name: NetworkName, outputs: &[Vec<f32>], samples: &[Sample]) -> Validation {
+    if name != NetworkName::Bounding {
+        let scores: Vec<f32> = outputs.iter().map(|o| score(o)).collect();
+        let truth: Vec<bool> = samples.iter().map(|s| s.label.positive).collect();
+        let entropy = |(&score, &truth): (&f32, &bool)| {
+            let p = f64::from(if truth { score } else { 1.0 - score });
+            -p.max(1e-7).ln()
+        };
+        let total: f64 = scores.iter().zip(&truth).map(entropy).sum();
+        return Validation {
+            auc: Some(metrics::auc(&scores, &truth)),
+            cross_entropy: Some(total / scores.len().max(1) as f64),
+            ..Validation::default()
+        };
+    }
+    let mut errors: Vec<f64> = outputs
+        .iter()
+        .zip(samples)
+        .filter_map(|(o, s)| {
+            let found = Hips::from_outputs(&<[f32; 4]>::try_from(o.as_slice()).ok()?, 1, 1);
+            let h = s.label.hips?;
+            let truth = Hips {
+                right: [h[0], h[1]],
+                left: [h[2], h[3]],
+            };
+            let d = |a: [f32; 2], b: [f32; 2]| f64::from((a[0] - b[0]).hypot(a[1] - b[1]));
+            Some((d(found.right, truth.right) + d(found.left, truth.left)) / 2.0 / f64::from(truth.distance()))
+        })
+        .collect();
+    errors.sort_by(f64::total_cmp);
+    let mean = errors.iter().sum::<f64>() / errors.len().max(1) as f64;
+    let at_95 = errors
+        .get((errors.len() * 95 / 100).min(errors.len().saturating_sub(1)))
+        .copied();
+    Validation {
+        error: Some(mean),
+        error_95: at_95,
+        ..Validation::default()
+    }
+}
+
+/// Operating points from validation scores.
+fn operating_points(name: NetworkName, outputs: &[Vec<f32>], samples: &[Sample]) -> OperatingPoints {
+    let scores: Vec<f32> = outputs.iter().map(|o| score(o)).collect();
+    let truth: Vec<bool> = samples.iter().map(|s| s.label.positive).collect();
+    match name {
+        NetworkName::Bounding => OperatingPoints::default(),
+        // A gate errs towards letting through: a pelvis that is refused is lost, a chest is seen by the reader.
+        NetworkName::Frontal => OperatingPoints {
+            threshold: Some(metrics::threshold_for_sensitivity(&scores, &truth, 0.998).min(0.5)),
+            ..OperatingPoints::default()
+        },
+        NetworkName::Metal => OperatingPoints {
+            threshold: Some(metrics::threshold_for_balance(&scores, &truth)),
+            ..OperatingPoints::default()
+        },
+        NetworkName::Fracture => {
+            let sensitivity = metrics::threshold_for_sensitivity(&scores, &truth, 0.95);
+            let precision = metrics::threshold_for_precision(&scores, &truth, 0.97, PREVALENCE);
+            OperatingPoints {
+                threshold: None,
+                high_sensitivity: Some(sensitivity.min(precision)),
+                high_precision: Some(precision.max(sensitivity)),
+            }
+        }
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn write_model(
+    name: NetworkName,
+    config: &TrainConfig,
+    folder: &ModelFolder,
+    network: &Network,
+    outputs: &[Vec<f32>],
+    set: &SampleSet,
+    validation: &Validation,
+    state: &State,
+) -> Result<(), Error> {
+    let sha256 = save_weights(network, &folder.weights())?;
+    let recorded = network
+        .forward(self_test_input(config.network.input(), &Device::flex()), None)
+        .try_into_data()
+        .map_err(|e| Error::Config(e.to_string()))?
+        .try_into_vec::<f32>()
+        .map_err(|e| Error::Config(format!("{e:?}")))?;
+    let what = match name {
+        NetworkName::Frontal => {
+            "Lets frontal x-rays of the pelvis through to the next stage and sets other images aside."
+        }
+        NetworkName::Bounding => "Finds the neck of both femora on a frontal x-ray of the pelvis.",
+        NetworkName::Metal => "Sets hips with implanted metal aside.",
+        NetworkName::Fracture => {
+            "Scores the hip of a frontal x-ray of the pelvis for a fracture of the proximal femur."
+        }
+    };
+    let input = match &config.network {
+        Architecture::Plain(_) if matches!(name, NetworkName::Frontal | NetworkName::Bounding) => {
+            "the whole presented picture squeezed into a square".to_owned()
+        }
+        _ => "a square hip crop, left hips mirrored".to_owned(),
+    };
+    let unit = if matches!(name, NetworkName::Frontal | NetworkName::Bounding) {
+        "pictures"
+    } else {
+        "hips"
+    };
+    let metadata = Metadata {
+        network: name,
+        profile: config.profile.clone(),
+        intended_use: format!(
+            "{what} For research and development: trained on simulated x-rays only, not for clinical use."
+        ),
+        training: format!(
+            "profile {}: epoch {} of at most {}, {} simulated {unit}, batch {}, Adam {}, {:.0} minutes on a CPU",
+            config.profile,
+            state.epoch,
+            config.fit.epochs,
+            set.train.len(),
+            config.fit.batch,
+            config.fit.learning_rate,
+            state.seconds / 60.0
+        ),
+        data: format!(
+            "simulated x-rays of crate phantom alone, seeds from {}: {} {unit} for training, {} for validation",
+            config.data.seed,
+            set.train.len(),
+            set.validation.len()
+        ),
+        input: format!(
+            "{input}, {0} x {0} pixels, grey levels between the 1st and 99th percentile from -1 to 1",
+            config.network.input()
+        ),
+        parameters: network.parameters(),
+        sha256,
+        operating_points: operating_points(name, outputs, &set.validation),
+        metrics: serde_json::json!({ "validation": validation, "validation_samples": set.validation.len() }),
+        self_test: SelfTest {
+            outputs: recorded,
+            tolerance: SELF_TEST_TOLERANCE,
+        },
+    };
+    folder.write_metadata(&metadata)
+}
+
+fn write_log_header(folder: &ModelFolder) -> Result<(), Error> {
+    let path = folder.log();
+    std::fs::write(&path, "epoch,step,seconds,loss,auc,cross_entropy,error,error_95\n").map_err(Error::file(&path))
+}
+
+fn write_log(folder: &ModelFolder, state: &State, loss: f32, v: &Validation) -> Result<(), Error> {
+    let path = folder.log();
+    let cell = |value: Option<f64>| value.map(|v| format!("{v:.5}")).unwrap_or_default();
+    let line = format!(
+        "{},{},{:.0},{loss:.5},{},{},{},{}\n",
+        state.epoch,
+        state.step,
+        state.seconds,
+        cell(v.auc),
+        cell(v.cross_entropy),
+        cell(v.error),
+        cell(v.error_95)
+    );
+    std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&path)
+        .and_then(|mut file| file.write_all(line.as_bytes()))
+        .map_err(Error::file(&path))
+}
+
+fn keep(dir: &Path, network: &Network, optimiser: &ModuleOptimizer, state: &State) -> Result<(), Error> {
+    save_weights(network, &dir.join("weights.bpk"))?;
+    let path = dir.join("optimiser.bpk");
+    let bytes = optimiser
+        .into_bytes()
+        .map_err(|e| Error::format(&path, "optimiser state", e))?;
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, &bytes[..]).map_err(Error::file(&beside))?;
+    std::fs::rename(&beside, &path).map_err(Error::file(&path))?;
+    // Last, as its presence says that the others are whole.
+    let path = dir.join("state.json");
+    let text = serde_json::to_string(state).map_err(|e| Error::format(&path, "training state", e))?;
+    std::fs::write(&path, text).map_err(Error::file(&path))
+}
+
+fn restore(
+    dir: &Path,
+    network: Network,
+    optimiser: ModuleOptimizer,
+) -> Result<(Network, ModuleOptimizer, State), Error> {
+    let read = |name: &str| {
+        let path = dir.join(name);
+        std::fs::read(&path)
+            .map_err(Error::file(&path))
+            .map(|bytes| (bytes, path))
+    };
+    let (bytes, path) = read("state.json")?;
+    let state = serde_json::from_slice(&bytes).map_err(|e| Error::format(&path, "training state", e))?;
+    let (bytes, path) = read("weights.bpk")?;
+    let record =
+        ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|e| Error::format(&path, "weights file", e))?;
+    let network = network
+        .try_load_record(record)
+        .map_err(|e| Error::format(&path, "checkpoint of this network", e))?;
+    let (bytes, path) = read("optimiser.bpk")?;
+    let optimiser = optimiser
+        .from_bytes(Bytes::from_bytes_vec(bytes))
+        .map_err(|e| Error::format(&path, "optimiser state", e))?;
+    Ok((network, optimiser, state))
+}

@@ -1,0 +1,58 @@
+//! `shenton train` and `shenton evaluate`.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use pipeline::NetworkName;
+use pipeline::train::{Progress, TrainConfig};
+
+/// Trains one of the four networks; a stopped run goes on from its last checkpoint.
+#[derive(Args)]
+pub struct Train {
+    /// frontal, bounding, metal or fracture.
+    network: NetworkName,
+    /// Training configuration, e.g. server/models/configs/compact/fracture.toml.
+    #[arg(long)]
+    config: PathBuf,
+    /// Folder that receives the network's folder: weights, metadata, log, checkpoints.
+    #[arg(long)]
+    out: PathBuf,
+    /// Folder that keeps the simulated pictures for the next run.
+    #[arg(long)]
+    cache: Option<PathBuf>,
+}
+
+pub fn train(command: &Train) -> anyhow::Result<()> {
+    let config = TrainConfig::read(&command.config)?;
+    let style = ProgressStyle::with_template("{msg:60} {wide_bar} {pos}/{len} {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(0).with_style(style);
+    let show = |message: String, done: usize, whole: usize| {
+        bar.set_length(whole as u64);
+        bar.set_position(done as u64);
+        bar.set_message(message);
+    };
+    let mut report = |progress: Progress| match progress {
+        Progress::Simulating { done, wanted } => show("simulating".to_owned(), done, wanted),
+        Progress::Step { epoch, step, steps, loss, pictures_a_second } => {
+            show(format!("epoch {epoch}: loss {loss:.4}, {pictures_a_second:.1} pictures/s"), step, steps);
+        }
+        Progress::Epoch { epoch, epochs, loss, validation, best } => {
+            let figure = match (validation.auc, validation.error) {
+                (Some(auc), _) => format!("validation AUC {auc:.4}"),
+                (None, Some(error)) => format!("validation error {error:.4} of the distance between the hips"),
+                (None, None) => String::new(),
+            };
+            let mark = if best { ", best so far" } else { "" };
+            bar.suspend(|| println!("epoch {epoch}/{epochs}: loss {loss:.4}, {figure}{mark}"));
+        }
+    };
+    let metadata =
+        pipeline::train::train(command.network, &config, &command.out, command.cache.as_deref(), &mut report)?;
+    bar.finish_and_clear();
+    let folder = command.out.join(command.network.as_str());
+    println!("{}: {}", folder.display(), serde_json::to_string(&metadata).context("cannot print the metadata")?);
+    Ok(())
+}

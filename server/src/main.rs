@@ -1,0 +1,7 @@
+//! The command `shenton`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    server::cli::main()
+}

@@ -1,0 +1,104 @@
+//! Every route on one page.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use leptos::nonce::use_nonce;
+use leptos::prelude::{provide_context, use_context};
+use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list, handle_server_fns_with_context};
+use time::Duration;
+use tower_http::CompressionLevel;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::services::ServeDir;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_sessions::cookie::SameSite;
+use tower_sessions::{Expiry, SessionManagerLayer};
+
+use crate::dicomweb;
+use crate::http::{events, frames, sign_in, upload};
+use crate::middleware::{caller, csrf, headers};
+use crate::session::DbSessionStore;
+use crate::state::AppState;
+
+/// The name of the session cookie.
+pub const SESSION_COOKIE: &str = "shenton";
+
+/// The whole application over its state.
+pub fn router(state: AppState) -> Router {
+    let sessions = SessionManagerLayer::new(DbSessionStore::new(state.db.clone()))
+        .with_name(SESSION_COOKIE)
+        .with_same_site(SameSite::Strict)
+        .with_http_only(true)
+        .with_secure(state.config.cookies_are_secure())
+        .with_expiry(Expiry::OnInactivity(
+            Duration::try_from(state.config.session_idle_seconds).unwrap_or(Duration::minutes(30)),
+        ));
+
+    let shell_options = state.leptos.clone();
+    let page_state = state.clone();
+    let pages = Router::new()
+        .leptos_routes_with_context(
+            &state,
+            generate_route_list(app::App),
+            move || page_context(&page_state),
+            move || app::shell(shell_options.clone()),
+        )
+        .route_layer(from_fn(caller::require_page));
+
+    let signed_in = Router::new()
+        .route("/upload/file", post(upload::file))
+        .route("/frames/{sop_uid}", get(frames::frame))
+        .route("/events", get(events::events))
+        .nest("/dicomweb", dicomweb::router())
+        .route_layer(from_fn_with_state(state.clone(), caller::require))
+        .layer(DefaultBodyLimit::max(state.config.ingest.max_bytes));
+
+    let public = Router::new()
+        .route("/sign-in", post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        // Each server function asks for its caller itself.
+        .route("/api/{*function}", post(server_function).get(server_function))
+        .layer(DefaultBodyLimit::max(1 << 20));
+
+    let bundle = Router::new()
+        .nest_service("/pkg", ServeDir::new(state.config.site.join("pkg")).precompressed_br())
+        .layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-cache")));
+
+    Router::new()
+        .merge(pages)
+        .merge(signed_in)
+        .merge(public)
+        .layer(from_fn_with_state(state.clone(), caller::identify))
+        .layer(sessions)
+        .layer(from_fn(csrf::refuse_cross_site))
+        .merge(bundle)
+        .route("/healthz", get(health))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+        .layer(from_fn(headers::secure))
+        .layer(CatchPanicLayer::new())
+        .with_state(state)
+}
+
+/// What every page and server function finds in its context.
+fn page_context(state: &AppState) {
+    provide_context(state.backend.clone());
+    if let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>())
+        && let Ok(policy) = HeaderValue::from_str(&headers::page_policy(&nonce))
+    {
+        response.insert_header(CONTENT_SECURITY_POLICY, policy);
+    }
+}
+
+async fn server_function(State(state): State<AppState>, request: Request) -> Response {
+    handle_server_fns_with_context(move || provide_context(state.backend.clone()), request).await.into_response()
+}
+
+/// 200 while the database answers.
+async fn health(State(state): State<AppState>) -> Result<&'static str, crate::error::HttpError> {
+    state.db.ping().await?;
+    Ok("ok")
+}

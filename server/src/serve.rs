@@ -1,0 +1,239 @@
+//! `shenton serve`: opens everything, says so, runs until it is asked to stop.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use domain::{AuditAction, AuditOutcome, Role, SiteId, StudyUid};
+use leptos::config::LeptosOptions;
+use tokio::sync::{broadcast, watch};
+use tower_sessions::ExpiredDeletion;
+
+use crate::backend::ServerBackend;
+use crate::config::Config;
+use crate::decoder::Decoder;
+use crate::inference::Analyser;
+use crate::ingest::Ingest;
+use crate::session::DbSessionStore;
+use crate::state::AppState;
+use crate::storage::Storage;
+use crate::{audit, auth, clock, inference, listener, router, worker};
+
+/// The parts that every command over the data folder shares.
+pub struct Services {
+    pub config: Arc<Config>,
+    pub db: db::Db,
+    pub storage: Arc<Storage>,
+    pub decoder: Arc<Decoder>,
+    pub ingest: Arc<Ingest>,
+    pub changes: broadcast::Sender<StudyUid>,
+}
+
+impl Services {
+    /// Opens the data folder, creating it and migrating the database where needed.
+    ///
+    /// # Errors
+    /// A folder that cannot be written, or a database that cannot be opened or migrated.
+    pub async fn open(config: Config) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&config.data)
+            .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
+        restrict(&config.data)?;
+        let db = db::Db::connect(&config.database_url()).await.context("cannot open the database")?;
+        db.migrate().await.context("cannot migrate the database")?;
+        let config = Arc::new(config);
+        let storage = Arc::new(Storage::open(&config.data)?);
+        let decoder = Arc::new(Decoder::new(config.decoder.clone())?);
+        let (changes, _) = broadcast::channel(1024);
+        let ingest = Arc::new(Ingest::new(
+            config.ingest.clone(),
+            db.clone(),
+            storage.clone(),
+            decoder.clone(),
+            changes.clone(),
+        ));
+        Ok(Self { config, db, storage, decoder, ingest, changes })
+    }
+
+    /// Loads the networks and starts the worker; it stops when `stop` turns true.
+    ///
+    /// # Errors
+    /// The networks cannot be loaded: the server takes no work without them.
+    pub async fn start_worker(&self, stop: watch::Receiver<bool>) -> anyhow::Result<tokio::task::JoinHandle<()>> {
+        let (models, device) = (self.config.models.clone(), self.config.device.clone());
+        let analyser: Arc<dyn Analyser> =
+            Arc::from(tokio::task::spawn_blocking(move || inference::load(&models, &device)).await??);
+        tracing::info!(model = analyser.model().name, device = analyser.device(), "networks loaded");
+        let worker = worker::Worker::new(
+            self.config.worker.clone(),
+            self.config.quiet_seconds,
+            self.db.clone(),
+            self.storage.clone(),
+            self.decoder.clone(),
+            analyser,
+            self.changes.clone(),
+        );
+        Ok(tokio::spawn(worker.run(stop)))
+    }
+}
+
+/// Patients' pictures: the folder is for this account alone.
+fn restrict(folder: &Path) -> anyhow::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+            .with_context(|| format!("cannot restrict {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+/// What `shenton serve` adds to the configuration.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// Run the analysis in this process; otherwise `shenton worker` does.
+    pub worker: bool,
+    /// Fill an empty database with this many simulated studies.
+    pub demo: u32,
+}
+
+/// Runs the server until SIGINT or SIGTERM.
+///
+/// # Errors
+/// Anything that keeps the server from starting, in words.
+pub async fn run(config: Config, options: ServeOptions) -> anyhow::Result<()> {
+    let services = Services::open(config).await?;
+    let config = services.config.clone();
+    first_administrator(&services.db).await?;
+    let (stop_sender, stop) = watch::channel(false);
+
+    let worker = if options.worker {
+        // This process owns the queue: whatever a killed one left half-done starts again at once.
+        services.db.release_claims().await?;
+        Some(services.start_worker(stop.clone()).await?)
+    } else {
+        None
+    };
+
+    let dicom = if config.dicom.enabled {
+        let address = SocketAddr::new(config.dicom.address, config.dicom.port);
+        let (bound, task) = listener::start(address, &config.dicom, services.ingest.clone(), stop.clone())
+            .await
+            .with_context(|| format!("cannot listen for DICOM on {address}; --dicom-port chooses another port"))?;
+        println!("DICOM listener: {} at {bound}", config.dicom.ae_title);
+        Some(task)
+    } else {
+        None
+    };
+
+    let state = AppState {
+        config: config.clone(),
+        db: services.db.clone(),
+        storage: services.storage.clone(),
+        decoder: services.decoder.clone(),
+        ingest: services.ingest.clone(),
+        changes: services.changes.clone(),
+        brake: Arc::default(),
+        backend: Arc::new(ServerBackend {
+            db: services.db.clone(),
+            models: config.models.clone(),
+            changes: services.changes.clone(),
+        }),
+        leptos: LeptosOptions::builder()
+            .output_name("frontend")
+            .site_root(config.site.to_string_lossy().into_owned())
+            .site_pkg_dir("pkg")
+            .build(),
+    };
+    let socket = tokio::net::TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}; --listen chooses another address", config.listen))?;
+    println!("Shenton is ready: http://{}", socket.local_addr()?);
+
+    let demo = (options.demo > 0).then(|| tokio::spawn(crate::demo::fill(services.db.clone(), services.ingest.clone(), options.demo)));
+    let janitor = tokio::spawn(delete_expired_sessions(services.db.clone(), stop.clone()));
+
+    let app = router::router(state).into_make_service_with_connect_info::<SocketAddr>();
+    let mut serving_stop = stop.clone();
+    let serving = axum::serve(socket, app).with_graceful_shutdown(async move {
+        // An error means the sender is gone, which also ends the server.
+        let _ = serving_stop.wait_for(|stop| *stop).await;
+    });
+    let serving = tokio::spawn(serving.into_future());
+
+    wait_for_signal().await?;
+    tracing::info!("stopping");
+    let _ = stop_sender.send(true);
+    // Pages with an open event stream would hold a graceful stop for ever.
+    let _ = tokio::time::timeout(Duration::from_secs(5), serving).await;
+    for task in [worker, dicom, demo, Some(janitor)].into_iter().flatten() {
+        let _ = tokio::time::timeout(Duration::from_secs(5), task).await;
+    }
+    Ok(())
+}
+
+async fn wait_for_signal() -> anyhow::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => result?,
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}
+
+async fn delete_expired_sessions(db: db::Db, mut stop: watch::Receiver<bool>) {
+    let store = DbSessionStore::new(db);
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(Duration::from_secs(600)) => {}
+        }
+        if let Err(error) = store.delete_expired().await {
+            tracing::warn!(error = %error, "cannot delete expired sessions");
+        }
+    }
+}
+
+/// Creates `admin` in a database without accounts, and prints its password once.
+async fn first_administrator(db: &db::Db) -> anyhow::Result<()> {
+    if !db.users().await?.is_empty() {
+        return Ok(());
+    }
+    let given = std::env::var("SHENTON_ADMIN_PASSWORD").ok().filter(|password| !password.is_empty());
+    if let Some(password) = &given {
+        auth::check_new_password(password).map_err(|words| anyhow::anyhow!("SHENTON_ADMIN_PASSWORD: {words}"))?;
+    }
+    let password = given.clone().unwrap_or_else(auth::generate_password);
+    let hash = auth::hash_password(password.clone()).await?;
+    db.create_user("admin", Role::Administrator, &SiteId::from("main"), &hash, clock::now()).await?;
+    let event =
+        audit::by("command line", "", AuditAction::Setting, AuditOutcome::Success, "admin", "first administrator created");
+    db.audit(event).await?;
+    println!("administrator name: admin");
+    if given.is_none() {
+        println!("administrator password: {password}");
+        println!("(shown this once; `shenton user password admin` sets another)");
+    }
+    Ok(())
+}
+
+/// Runs the worker alone until SIGINT or SIGTERM.
+///
+/// # Errors
+/// The data folder or the networks cannot be opened.
+pub async fn run_worker(config: Config) -> anyhow::Result<()> {
+    let services = Services::open(config).await?;
+    let (stop_sender, stop) = watch::channel(false);
+    let worker = services.start_worker(stop).await?;
+    wait_for_signal().await?;
+    let _ = stop_sender.send(true);
+    worker.await?;
+    Ok(())
+}

@@ -1,0 +1,216 @@
+//! The worker: every study ends, whatever its images and its analysis do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use domain::{ModelName, ReadingStatus, StudyState};
+use imaging::Frame;
+use pipeline::Analysis;
+use server::inference::Analyser;
+use server::ingest::Door;
+use server::worker::Options;
+
+use crate::util::{Bench, Quick, files, sound};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn options() -> Options {
+    Options {
+        poll_milliseconds: 10,
+        backoff_seconds: 0.01,
+        ..Options::default()
+    }
+}
+
+/// Panics the first `panics` times.
+struct Shaky {
+    panics: u32,
+    calls: AtomicU32,
+}
+
+impl Analyser for Shaky {
+    fn analyse(&self, frame: &Frame) -> Analysis {
+        assert!(
+            self.calls.fetch_add(1, Ordering::Relaxed) >= self.panics,
+            "the test's own panic"
+        );
+        Quick.analyse(frame)
+    }
+
+    fn model(&self) -> ModelName {
+        Quick.model()
+    }
+
+    fn device(&self) -> String {
+        Quick.device()
+    }
+}
+
+#[tokio::test]
+async fn every_image_gets_its_reading_and_the_study_is_done() {
+    let bench = Bench::new().await;
+    let mut encapsulated = sound("1.2.5", "1.2.5.1.4", 32);
+    // JPEG Lossless by name, raw values in truth: only the decoder finds out.
+    let wrong = encapsulated
+        .windows(20)
+        .position(|window| window == b"1.2.840.10008.1.2.1\0")
+        .unwrap();
+    encapsulated.splice(wrong..wrong + 20, *b"1.2.840.10008.1.2.5\0");
+    for file in [
+        sound("1.2.5", "1.2.5.1.0", 32),
+        files::colour("1.2.5", "1.2.5.1.1"),
+        files::multi_frame("1.2.5", "1.2.5.1.2"),
+        files::report("1.2.5", "1.2.5.1.3"),
+        encapsulated,
+    ] {
+        bench
+            .ingest
+            .accept(bench.source(Door::Import), file.into())
+            .await
+            .unwrap();
+    }
+    bench.work(Arc::new(Quick), options(), LIMIT).await;
+    let study = bench.db.study(&"1.2.5".into()).await.unwrap().unwrap();
+    assert_eq!(study.row.state, StudyState::Done);
+    let mut images = study.images;
+    images.sort_by(|a, b| a.sop_uid.cmp(&b.sop_uid));
+    let readings: Vec<_> = images.iter().map(|image| image.reading.as_ref().unwrap()).collect();
+    let excluded = |reason: &str| (ReadingStatus::Excluded, Some(reason.to_owned()));
+    let found: Vec<_> = readings
+        .iter()
+        .map(|reading| (reading.status, reading.reason.clone()))
+        .collect();
+    assert_eq!(
+        found[..4],
+        [
+            excluded("not_frontal_pelvis"),
+            excluded("colour_image"),
+            excluded("multi_frame"),
+            excluded("no_pixels"),
+        ]
+    );
+    assert_eq!(found[4].0, ReadingStatus::Error, "{:?}", found[4].1);
+    assert!(readings[0].milliseconds.decode.is_some());
+    assert_eq!(readings[0].model.name, "quick");
+}
+
+#[tokio::test]
+async fn a_new_image_takes_a_done_study_through_again() {
+    let bench = Bench::new().await;
+    for number in 0..2 {
+        let file = sound("1.2.5", &format!("1.2.5.1.{number}"), 32);
+        bench
+            .ingest
+            .accept(bench.source(Door::Import), file.into())
+            .await
+            .unwrap();
+        bench.work(Arc::new(Quick), options(), LIMIT).await;
+        let study = bench.db.study(&"1.2.5".into()).await.unwrap().unwrap();
+        assert_eq!(study.row.state, StudyState::Done);
+        assert_eq!(
+            study.images.iter().filter(|image| image.reading.is_some()).count(),
+            number + 1
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_analysis_that_panics_is_tried_again() {
+    let bench = Bench::new().await;
+    bench
+        .ingest
+        .accept(bench.source(Door::Import), sound("1.2.5", "1.2.5.1.0", 32).into())
+        .await
+        .unwrap();
+    bench
+        .work(
+            Arc::new(Shaky {
+                panics: 2,
+                calls: AtomicU32::new(0),
+            }),
+            options(),
+            LIMIT,
+        )
+        .await;
+    assert_eq!(bench.state_of("1.2.5").await, StudyState::Done);
+}
+
+#[tokio::test]
+async fn an_analysis_that_always_panics_is_given_up_in_words_and_can_be_restarted() {
+    let bench = Bench::new().await;
+    bench
+        .ingest
+        .accept(bench.source(Door::Import), sound("1.2.5", "1.2.5.1.0", 32).into())
+        .await
+        .unwrap();
+    let shaky = Arc::new(Shaky {
+        panics: 3,
+        calls: AtomicU32::new(0),
+    });
+    bench.work(shaky.clone(), options(), LIMIT).await;
+    let study = bench.db.study(&"1.2.5".into()).await.unwrap().unwrap();
+    assert_eq!(study.row.state, StudyState::Failed);
+    assert_eq!(study.row.failure.as_deref(), Some("the analysis broke off"));
+    assert_eq!(shaky.calls.load(Ordering::Relaxed), 3);
+    assert!(
+        bench
+            .db
+            .restart_study(&"1.2.5".into(), server::clock::now())
+            .await
+            .unwrap()
+    );
+    bench.work(shaky, options(), LIMIT).await;
+    assert_eq!(bench.state_of("1.2.5").await, StudyState::Done);
+}
+
+#[tokio::test]
+async fn a_study_whose_file_is_gone_fails_in_words() {
+    let bench = Bench::new().await;
+    bench
+        .ingest
+        .accept(bench.source(Door::Import), sound("1.2.5", "1.2.5.1.0", 32).into())
+        .await
+        .unwrap();
+    std::fs::remove_file(&bench.files_in("instances")[0]).unwrap();
+    bench.work(Arc::new(Quick), options(), LIMIT).await;
+    let study = bench.db.study(&"1.2.5".into()).await.unwrap().unwrap();
+    assert_eq!(study.row.state, StudyState::Failed);
+    assert_eq!(study.row.failure.as_deref(), Some("a stored file cannot be opened"));
+}
+
+#[tokio::test]
+async fn a_study_that_kills_its_workers_is_given_up() {
+    let bench = Bench::new().await;
+    bench
+        .ingest
+        .accept(bench.source(Door::Import), sound("1.2.5", "1.2.5.1.0", 32).into())
+        .await
+        .unwrap();
+    bench.db.complete_quiet_studies(server::clock::now(), 0).await.unwrap();
+    // Claims whose worker never comes back.
+    for _ in 0..4 {
+        assert!(
+            bench
+                .db
+                .claim_study(server::clock::now(), 60_000)
+                .await
+                .unwrap()
+                .is_some()
+        );
+        bench.db.release_claims().await.unwrap();
+    }
+    bench
+        .work(
+            Arc::new(Quick),
+            Options {
+                max_deaths: 4,
+                ..options()
+            },
+            LIMIT,
+        )
+        .await;
+    let study = bench.db.study(&"1.2.5".into()).await.unwrap().unwrap();
+    assert_eq!(study.row.state, StudyState::Failed);
+    assert!(study.row.failure.unwrap().contains("4 times"));
+}
