@@ -20,8 +20,8 @@ run: ## build all and start the server; DATA=folder LISTEN=address:port ARGUMENT
 	@. .ci/env.sh
 	.ci/setup.sh run
 	frontend/bundle.sh
-	say "server: cargo build --release -p server $$(gpu_features)"
-	cargo build --release -p server $$(gpu_features)
+	say "server: cargo build --release $$(gpu_features)"
+	cargo build --release $$(gpu_features)
 	exec "$$CARGO_TARGET_DIR/release/shenton" serve --data "$(DATA)" --site "$$SHENTON_SITE" --models server/models --listen "$(LISTEN)" --demo $(DEMO) $(ARGUMENTS)
 
 test: ## format, clippy, native tests, wasm leg, browser tests; ends with the counts
@@ -35,13 +35,13 @@ bundle: ## what browsers load
 
 server: ## the release binary
 	@. .ci/env.sh
-	cargo build --release -p server
+	cargo build --release
 
 end2end: ## only the browser tests, on what is built
 	@.ci/setup.sh test
 	frontend/bundle.sh
 	. .ci/env.sh
-	cargo build --release -p server
+	cargo build --release
 	end2end/run.sh
 
 screenshots: ## the README's pictures, by the browser tests

@@ -44,6 +44,6 @@ wasm_cargo() {
 # Where a graphics device can be seen, the GPU back end is worth its long build.
 gpu_features() {
     if compgen -G '/dev/nvidia[0-9]*' >/dev/null || compgen -G '/dev/dri/renderD*' >/dev/null; then
-        echo '--features wgpu'
+        echo '--features server/wgpu'
     fi
 }

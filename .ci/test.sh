@@ -67,7 +67,7 @@ counted "native tests, viewer"  cargo test --release -p viewer
 check   "wasm leg"              wasm_leg
 check   "browser bundle"        frontend/bundle.sh
 check   "bundle size"           bundle_size
-check   "server"                cargo build --release -p server
+check   "server"                cargo build --release
 counted "browser tests"         end2end/run.sh
 
 say "summary"

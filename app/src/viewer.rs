@@ -242,7 +242,7 @@ fn StageNote(state: RwSignal<State>) -> impl IntoView {
     let ready = expect_context::<Desk>().ready;
     let note = Memo::new(move |_| {
         state.with(|state| match (&state.error, state.loaded, ready.get()) {
-            (Some(error), _, _) => Some(error.clone()),
+            (Some(error), _, _) => Some(crate::words::capital(error)),
             (None, true, _) | (None, _, false) => None,
             (None, false, true) => Some(format!("Loading the picture: {:.0} %", state.progress * 100.0)),
         })

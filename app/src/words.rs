@@ -137,7 +137,7 @@ pub fn exclusion(reason: &str) -> String {
 pub fn reading(status: ReadingStatus, reason: Option<&str>) -> String {
     let why = reason.map(exclusion);
     match (status, why) {
-        (ReadingStatus::Analysed, _) => "Read".to_owned(),
+        (ReadingStatus::Analysed, _) => "Analysed".to_owned(),
         (ReadingStatus::Excluded, Some(why)) => format!("Set aside: {why}"),
         (ReadingStatus::Excluded, None) => "Set aside".to_owned(),
         (ReadingStatus::Error, Some(why)) => format!("Could not be read: {why}"),
@@ -167,7 +167,7 @@ pub fn box_label(hip: &HipFinding) -> String {
 
 /// Two digits behind the point. A score below 1 never shows as 1.00 and one above 0 never as 0.00.
 pub fn score(score: f32) -> String {
-    if score < 1.0 && score >= 0.995 {
+    if (0.995..1.0).contains(&score) {
         ">0.99".to_owned()
     } else if score > 0.0 && score < 0.005 {
         "<0.01".to_owned()
@@ -302,12 +302,20 @@ pub fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
     }
     text
+}
+
+/// The text with a capital first letter.
+pub fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// `1 image`, `3 images`.

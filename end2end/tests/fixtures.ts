@@ -153,7 +153,9 @@ export async function ready(page: Page): Promise<void> {
 /** Waits until the server's own studies have all been read. */
 export async function demoIsRead(page: Page): Promise<void> {
   await open(page, '/');
-  const done = page.locator('table.worklist tbody tr', { has: page.locator('.state-done') });
+  const done = page
+    .locator('table.worklist tbody tr', { has: page.locator('.state-done') })
+    .filter({ hasText: 'SIMULATED' });
   await expect(async () => {
     await page.reload();
     await ready(page);
@@ -184,9 +186,9 @@ export async function settled(page: Page): Promise<void> {
 }
 
 /** Grey values of a canvas, row by row, as the reader sees them. */
-export async function greys(page: Page, selector = 'canvas.canvas'): Promise<{ width: number; height: number; data: number[] }> {
+export async function greys(page: Page, selector = 'canvas.canvas'): Promise<{ width: number; height: number; data: Buffer }> {
   await settled(page);
-  return page.evaluate((selector) => {
+  const { width, height, text } = await page.evaluate((selector) => {
     const canvas = document.querySelector<HTMLCanvasElement>(selector)!;
     const copy = document.createElement('canvas');
     copy.width = canvas.width;
@@ -194,10 +196,11 @@ export async function greys(page: Page, selector = 'canvas.canvas'): Promise<{ w
     const context = copy.getContext('2d')!;
     context.drawImage(canvas, 0, 0);
     const { data } = context.getImageData(0, 0, copy.width, copy.height);
-    const grey = new Array<number>(data.length / 4);
-    for (let i = 0; i < grey.length; i++) grey[i] = data[4 * i];
-    return { width: copy.width, height: copy.height, data: grey };
+    let letters = '';
+    for (let i = 0; i < data.length; i += 4) letters += String.fromCharCode(data[i]);
+    return { width: copy.width, height: copy.height, text: btoa(letters) };
   }, selector);
+  return { width, height, data: Buffer.from(text, 'base64') };
 }
 
 /** Pixels of the overlay that are not transparent. */

@@ -115,6 +115,8 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Train a network on simulated x-rays.
     Train(train::Train),
+    /// Measure the networks on fresh simulated x-rays.
+    Evaluate(train::Evaluate),
     /// List the networks.
     Models {
         #[command(flatten)]
@@ -225,6 +227,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Simulate(command) => tokio::task::spawn_blocking(move || simulate::run(&command)).await??,
         Command::Train(command) => tokio::task::spawn_blocking(move || train::train(&command)).await??,
+        Command::Evaluate(command) => tokio::task::spawn_blocking(move || train::evaluate(&command)).await??,
         Command::Models { networks, json } => {
             let mut config = Config::default();
             networks.apply(&mut config);

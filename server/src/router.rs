@@ -1,14 +1,13 @@
 //! Every route on one page.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
-use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list, handle_server_fns_with_context};
+use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
 use time::Duration;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -40,6 +39,7 @@ pub fn router(state: AppState) -> Router {
 
     let shell_options = state.leptos.clone();
     let page_state = state.clone();
+    // The pages, and the server functions under /api.
     let pages = Router::new()
         .leptos_routes_with_context(
             &state,
@@ -60,8 +60,6 @@ pub fn router(state: AppState) -> Router {
     let public = Router::new()
         .route("/sign-in", post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
-        // Each server function asks for its caller itself.
-        .route("/api/{*function}", post(server_function).get(server_function))
         .layer(DefaultBodyLimit::max(1 << 20));
 
     let bundle = Router::new()
@@ -91,10 +89,6 @@ fn page_context(state: &AppState) {
     {
         response.insert_header(CONTENT_SECURITY_POLICY, policy);
     }
-}
-
-async fn server_function(State(state): State<AppState>, request: Request) -> Response {
-    handle_server_fns_with_context(move || provide_context(state.backend.clone()), request).await.into_response()
 }
 
 /// 200 while the database answers.

@@ -113,16 +113,7 @@ pub fn toggle_theme() {
     let Some(root) = document().document_element() else {
         return;
     };
-    let prefers_light = window()
-        .match_media("(prefers-color-scheme: light)")
-        .ok()
-        .flatten()
-        .is_some_and(|query| query.matches());
-    let is_light = match root.get_attribute("data-theme").as_deref() {
-        Some("light") => true,
-        Some("dark") => false,
-        _ => prefers_light,
-    };
+    let is_light = root.get_attribute("data-theme").as_deref() == Some("light");
     let next = if is_light { "dark" } else { "light" };
     let _ = root.set_attribute("data-theme", next);
     if let Ok(page) = document().dyn_into::<web_sys::HtmlDocument>() {

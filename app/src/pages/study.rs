@@ -449,7 +449,7 @@ fn Findings(
                 <dd>{reading.model.name}</dd>
                 <dt>"SHA-256"</dt>
                 <dd><code title=reading.model.sha256.clone()>{short}</code></dd>
-                <dt>"Read"</dt>
+                <dt>"Analysed"</dt>
                 <dd>{stamp}</dd>
                 <dt>"Device"</dt>
                 <dd>{reading.device}</dd>
@@ -486,7 +486,7 @@ fn Hip(
     let this = hip.side;
     let result = words::summary_of(hip.call);
     let verdict = match (hip.call, hip.reason) {
-        (Some(call), _) => capital(words::call(call)),
+        (Some(call), _) => words::capital(words::call(call)),
         (None, Some(reason)) => format!("Not read: {}", reason.words()),
         (None, None) => "Not read".to_owned(),
     };
@@ -542,19 +542,12 @@ fn Hip(
     .into_any()
 }
 
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
 /// One score as a bar and a number. The bar is drawn, not styled: inline styles are refused by the page's policy.
 #[component]
 fn Bar(name: &'static str, score: f32) -> impl IntoView {
     let width = format!("{:.1}", score.clamp(0.0, 1.0) * 100.0);
     view! {
-        <span class="bar-name-cell">{capital(name)}</span>
+        <span class="bar-name-cell">{words::capital(name)}</span>
         <svg class="score-bar" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
             <rect class="score-bar-ground" x="0" y="0" width="100" height="6"/>
             <rect class="score-bar-value" x="0" y="0" width=width height="6"/>
@@ -570,7 +563,7 @@ fn History(answers: Memo<Vec<Answer>>) -> impl IntoView {
         let agrees = if answer.agrees { "agrees" } else { "corrects" };
         view! {
             <p class="answer-line">
-                <strong>{capital(answer.value.words())}</strong>
+                <strong>{words::capital(answer.value.words())}</strong>
                 " "
                 <span class="muted">{format!("({agrees}) {}, ", answer.by_name)}<When at=answer.at/></span>
             </p>
@@ -658,7 +651,7 @@ fn AnswerForm(hip: HipFinding, sop: domain::SopUid, detail: RwSignal<StudyDetail
         .into_iter()
         .zip(["1", "2", "3", "4"])
         .filter(|(value, _)| Some(*value) != agreeing)
-        .map(|(value, key)| choice(value, key, capital(value.words())))
+        .map(|(value, key)| choice(value, key, words::capital(value.words())))
         .collect_view();
     let comment_id = format!("comment-{}", side.as_str());
     view! {

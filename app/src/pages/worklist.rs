@@ -592,7 +592,7 @@ fn Line(row: StudyRow) -> impl IntoView {
                 {failed
                     .then(|| {
                         view! {
-                            <span class="failure">{row.failure.clone()}</span>
+                            <span class="failure" title=row.failure.clone()>{row.failure.clone()}</span>
                             <Show when=move || list.may_restart.get()>
                                 <button
                                     type="button"

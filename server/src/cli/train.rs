@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use pipeline::NetworkName;
-use pipeline::train::{Progress, TrainConfig};
+use pipeline::train::{EvaluateConfig, Progress, TrainConfig};
 
 /// Trains one of the four networks; a stopped run goes on from its last checkpoint.
 #[derive(Args)]
@@ -54,5 +54,46 @@ pub fn train(command: &Train) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let folder = command.out.join(command.network.as_str());
     println!("{}: {}", folder.display(), serde_json::to_string(&metadata).context("cannot print the metadata")?);
+    Ok(())
+}
+
+/// Measures the networks, as the pipeline uses them, on fresh simulated x-rays.
+#[derive(Args)]
+pub struct Evaluate {
+    /// Folder of the networks.
+    #[arg(long, env = "SHENTON_MODELS", default_value = "server/models")]
+    models: PathBuf,
+    /// Where the networks run: auto, cpu, wgpu or cuda.
+    #[arg(long, default_value = "auto")]
+    device: pipeline::DeviceChoice,
+    /// Frontal pelves to simulate; two hips each.
+    #[arg(long, default_value_t = EvaluateConfig::default().pelves)]
+    pelves: usize,
+    /// Other views to simulate, for the frontal gate.
+    #[arg(long, default_value_t = EvaluateConfig::default().others)]
+    others: usize,
+    /// Seed of the test set; away from the seeds of training.
+    #[arg(long, default_value_t = EvaluateConfig::default().seed)]
+    seed: u64,
+    /// Also write metrics.json into the folder and the figures into each network's metadata.
+    #[arg(long)]
+    write: bool,
+}
+
+pub fn evaluate(command: &Evaluate) -> anyhow::Result<()> {
+    let models = pipeline::Models::load(&command.models, command.device)?;
+    let config = EvaluateConfig {
+        pelves: command.pelves,
+        others: command.others,
+        seed: command.seed,
+        ..EvaluateConfig::default()
+    };
+    let bar = ProgressBar::new((config.pelves + config.others) as u64);
+    let evaluation = pipeline::train::evaluate(&models, &config, &mut |done, _| bar.set_position(done as u64))?;
+    bar.finish_and_clear();
+    if command.write {
+        evaluation.write(&command.models)?;
+    }
+    println!("{}", serde_json::to_string_pretty(&evaluation)?);
     Ok(())
 }

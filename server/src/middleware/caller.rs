@@ -69,9 +69,12 @@ fn challenge() -> Response {
     response
 }
 
-/// Sends whoever is signed out to the sign-in page: for pages.
+/// Sends whoever is signed out to the sign-in page: for pages. Server functions ask for their caller themselves,
+/// so that a page whose session has ended hears so instead of being sent elsewhere.
 pub async fn require_page(request: Request, next: Next) -> Response {
-    if request.uri().path() != "/sign-in" && request.extensions().get::<app::backend::Caller>().is_none() {
+    let path = request.uri().path();
+    let open = path == "/sign-in" || path.starts_with("/api/");
+    if !open && request.extensions().get::<app::backend::Caller>().is_none() {
         return Redirect::to("/sign-in").into_response();
     }
     next.run(request).await

@@ -140,6 +140,7 @@ fn draw_box(context: &CanvasRenderingContext2d, size: [f64; 2], to_screen: &Affi
         context.save();
     }
     // A dark line beneath keeps the box visible on bone.
+    context.set_line_join("round");
     path();
     context.set_line_width(width + 2.0);
     context.set_stroke_style_str("rgba(0, 0, 0, 0.55)");

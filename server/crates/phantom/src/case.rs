@@ -380,7 +380,8 @@ impl Case {
 
     fn blur_and_scatter(&self, signal: &mut [f32], grid: &Grid, scattered: &Field) {
         // Focal spot and detector: about 0.13 mm at the detector.
-        let sigma = 0.13 / grid.pitch();
+        // A coarse pixel also averages over its own area.
+        let sigma = (0.13 / grid.pitch()).max(if grid.pitch() > 0.4 { 0.42 } else { 0.0 });
         if sigma > 0.3 {
             blur(signal, grid.width, grid.height, sigma);
         }
@@ -455,7 +456,7 @@ impl Station {
             4 => (d.uniform(0.3, 0.9), d.uniform(0.8, 2.0)),
             _ => (d.uniform(0.1, 0.6), d.uniform(0.3, 1.2)),
         };
-        let dark = d.chance(0.5);
+        let dark = d.chance(0.65);
         let bright_view = matches!(view, View::Chest | View::LumbarSpine | View::LateralHip);
         let mut processing = Processing {
             base_gain,
@@ -470,7 +471,11 @@ impl Station {
                 d.uniform(0.72, 0.97)
             },
             curve: if d.chance(0.5) { 0.0 } else { d.uniform(0.3, 0.9) },
-            gamma: if bright_view || d.chance(0.3) { d.uniform(0.75, 1.5) } else { d.uniform(1.2, 2.7) },
+            gamma: if bright_view || d.chance(0.22) {
+                d.uniform(0.75, 1.5)
+            } else {
+                d.uniform(1.3, 2.9)
+            },
             bits: [10, 12, 12, 12, 13, 14, 14, 15][d.below(8)],
             monochrome1: d.chance(config.monochrome1),
             window: if d.chance(0.6) { 1.0 } else { d.uniform(0.55, 0.95) },
@@ -792,7 +797,7 @@ fn trunk(
     let wear = (old * s.uniform(0.0, 1.0)).min(1.0);
     let plan = ColumnPlan {
         base: v(0.0, 104.0, -22.0),
-        count: if view == View::FrontalPelvis { 5 } else { 8 },
+        count: 8,
         width: 47.0 + 4.0 * (1.0 - female),
         cortex: person.cortex,
         cancellous: person.cancellous,
@@ -952,7 +957,6 @@ fn trunk(
     }
     finish(
         config,
-        request,
         seed,
         view,
         person,
@@ -1341,7 +1345,6 @@ fn limb(config: &Config, request: &Request, seed: u64, view: View, person: Perso
     };
     finish(
         config,
-        request,
         seed,
         view,
         person,
@@ -1370,7 +1373,6 @@ fn limb(config: &Config, request: &Request, seed: u64, view: View, person: Perso
 #[allow(clippy::too_many_arguments)]
 fn finish(
     config: &Config,
-    _request: &Request,
     seed: u64,
     view: View,
     person: Person,
@@ -1431,7 +1433,6 @@ fn finish(
             at: [x, y],
             height: c.uniform(10.0, 20.0),
             grey: c.uniform(0.85, 1.0),
-            lead: c.chance(0.5),
             plate: c.chance(0.2).then(|| c.uniform(0.3, 0.6)),
         });
     }
@@ -1462,7 +1463,6 @@ fn finish(
                 ],
                 height: c.uniform(3.0, 7.0),
                 grey: c.uniform(0.7, 1.0),
-                lead: false,
                 plate: None,
             });
         }
@@ -1510,5 +1510,73 @@ fn finish(
         scatter_ratio: station.scatter,
         dqe: station.dqe,
         heel: station.heel,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Millimetres of bone behind a full-size pixel.
+    fn bone_at(case: &Case, p: [f32; 2]) -> f32 {
+        let t = &case.truth;
+        let grid = Grid {
+            left: (p[0] - t.columns as f32 * 0.5) * t.pitch_mm - 1.5,
+            top: (t.rows as f32 * 0.5 - p[1]) * t.pitch_mm + 1.5,
+            step_x: 1.0,
+            step_y: 1.0,
+            width: 3,
+            height: 3,
+        };
+        lengths(&case.scene, &grid).iter().map(|l| l[BONE]).fold(0.0, f32::max)
+    }
+
+    #[test]
+    fn the_landmarks_lie_on_the_bones() {
+        for seed in 0..12 {
+            let request = Request {
+                view: Some(View::FrontalPelvis),
+                metal: Some(false),
+                age: Some(60),
+                fracture: Some(FractureRequest {
+                    present: Some(seed % 2 == 0),
+                    ..FractureRequest::default()
+                }),
+                ..Request::default()
+            };
+            let case = Case::draw(&Config::default(), &request, seed);
+            assert_eq!(case.truth().hips.len(), 2);
+            for hip in &case.truth().hips {
+                let spots = [
+                    hip.head_centre,
+                    hip.neck_centre,
+                    hip.greater_trochanter,
+                    hip.lesser_trochanter,
+                    hip.shaft,
+                ];
+                for (index, spot) in spots.into_iter().enumerate() {
+                    let bone = bone_at(&case, spot);
+                    assert!(bone > 0.4, "seed {seed} {:?} landmark {index}: {bone} mm", hip.side);
+                }
+                // Far to the side there is none.
+                assert!(bone_at(&case, [hip.shaft[0], case.truth().rows as f32 * 3.0]) < 0.01);
+            }
+        }
+    }
+
+    #[test]
+    fn right_is_on_the_left_of_the_picture() {
+        for seed in 0..20 {
+            let request = Request {
+                view: Some(View::FrontalPelvis),
+                ..Request::default()
+            };
+            let case = Case::draw(&Config::default(), &request, seed);
+            let (r, l) = (
+                case.truth().hip(Side::Right).unwrap(),
+                case.truth().hip(Side::Left).unwrap(),
+            );
+            assert!(r.head_centre[0] < l.head_centre[0]);
+        }
     }
 }

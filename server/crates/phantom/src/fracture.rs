@@ -326,19 +326,13 @@ impl Fracture {
         if let Some((by, turn)) = self.lesser_fragment {
             let lesser = femur.lesser_tip();
             let root = lesser.lerp(v(femur.junction().x, lesser.y, 0.0), 0.55);
-            let mut split = Clip::new(root, (root - lesser).unit());
+            // Oblique, so that it leaves the medial cortex below the trochanter.
+            let mut split = Clip::new(root, v(0.80, -0.48, 0.36));
             split.jag = self.jag;
             split.phase = self.phase + 3.0;
             let mut piece = far.clone();
             piece.clips.push(split.clone());
             far.clips.push(split.flipped());
-            // The piece reaches a little up and down, not along the whole shaft.
-            piece
-                .clips
-                .push(Clip::new(lesser + v(0.0, -24.0, 0.0), v(0.2, -1.0, 0.0)));
-            let mut upper = Clip::new(lesser + v(0.0, 22.0, 0.0), v(0.0, 1.0, 0.0));
-            upper.jag = self.jag;
-            piece.clips.push(upper);
             let own = Pose::about(lesser, Pose::turn_z(turn)).then(&Pose::shift(by));
             parts.push(piece.posed(&own.then(&self.far_pose())));
         }

@@ -349,7 +349,10 @@ impl Clip {
                 let f = x - x.floor();
                 (f - s(0.5)).abs() * s(4.0) - s(1.0)
             };
-            let jags = saw(u + w * s(0.31)) + saw(w - u * s(0.43)) * s(0.8) + saw((u + w) * s(2.3)) * s(0.45);
+            let jags = saw(u * s(0.57) + w * s(0.19))
+                + saw(w * s(0.83) - u * s(0.37)) * s(0.6)
+                + saw(u * s(1.93) + w * s(0.71)) * s(0.35)
+                + saw(u * s(4.1) - w * s(1.3)) * s(0.16);
             distance += jags * s(self.jag);
         }
         distance

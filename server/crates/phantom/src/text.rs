@@ -41,16 +41,11 @@ pub struct Label {
     /// Height of a letter, mm.
     pub height: f32,
     pub grey: f32,
-    /// Laid on the detector in lead: processed with the picture instead of painted over it.
-    pub lead: bool,
     /// Grey of a box behind the letters.
     pub plate: Option<f32>,
 }
 
 impl Label {
-    pub fn width(&self) -> f32 {
-        self.text.chars().count() as f32 * self.height * 6.0 / 7.0
-    }
     /// Whether a point lies on a letter (1), on the plate (2) or beside (0).
     pub fn covers(&self, x: f32, y: f32) -> u8 {
         let unit = self.height / 7.0;

@@ -350,13 +350,21 @@ pub struct PlainCnn {
 }
 
 impl PlainCnn {
+    /// An input smaller than the network's by a power of two leaves out as many convolutions after the first, so
+    /// that all others and the head see the same part of the picture as at full size; training rehearses with it.
+    ///
     /// # Shapes
     /// `[n, 1, input, input]` to `[n, outputs]`, without a final activation.
     pub fn forward(&self, x: Tensor<4>, training: bool) -> Tensor<2> {
-        let [n, ..] = x.dims();
+        let [n, _, side, _] = x.dims();
+        let [_, _, last, _] = self.head.weight.dims();
+        let halvings = (side / last.max(1)).max(1).ilog2() as usize;
+        let left_out = self.convolutions.len().saturating_sub(halvings);
         let mut x = x;
-        for (convolution, norm) in self.convolutions.iter().zip(&self.norms) {
-            x = norm.forward(convolution.forward(x), training);
+        for (i, (convolution, norm)) in self.convolutions.iter().zip(&self.norms).enumerate() {
+            if i == 0 || i > left_out {
+                x = norm.forward(convolution.forward(x), training);
+            }
         }
         let x = self.head.forward(x);
         let outputs = x.dims()[1];
@@ -671,6 +679,20 @@ mod tests {
         let config = DenseNetConfig::compact();
         let x = Tensor::zeros([2, 1, config.input, config.input], &device);
         assert_eq!(config.init(&device).forward(x, None).dims(), [2, 5]);
+    }
+
+    #[test]
+    fn a_smaller_input_leaves_out_early_convolutions() {
+        let device = Device::flex();
+        let network = PlainConfig::metal().init(&device);
+        for side in [128, 64, 32] {
+            assert_eq!(
+                network
+                    .forward(Tensor::zeros([1, 1, side, side], &device), false)
+                    .dims(),
+                [1, 2]
+            );
+        }
     }
 
     #[test]

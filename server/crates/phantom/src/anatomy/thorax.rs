@@ -135,7 +135,8 @@ pub fn chest(draw: &mut Draw, scale: f32, cortex: f32, cancellous: f32, arms_up:
         let i = index as f32;
         let y = 128.0 - 24.5 * i;
         let out = (wide + 6.0) * [0.42, 0.62, 0.76, 0.86, 0.93, 0.98, 1.0, 1.0, 0.98, 0.93, 0.84][index];
-        let drop = 14.0 + 5.0 * i.min(7.0);
+        // The first ribs run down steeply, the lower ones less so.
+        let drop = (14.0 + 5.0 * i.min(7.0)).max(29.0 - 3.0 * i);
         for side in [-1.0_f32, 1.0] {
             let course = [
                 v(18.0, y + 6.0, -66.0),

@@ -60,8 +60,8 @@ pub struct Fit {
     pub rehearsal: Option<Rehearsal>,
 }
 
-/// Training first on smaller inputs, which cost less and already show what is displaced. Only for networks that pool
-/// over whatever map is left, as the DenseNet does.
+/// Training first on smaller inputs, which cost less and already show what is displaced. The DenseNet pools over
+/// whatever map is left; a plain network leaves out early convolutions, so its side must be halved once or more.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rehearsal {
@@ -96,8 +96,11 @@ impl TrainConfig {
         if !(0.0..=1.0).contains(&self.data.positives) {
             return wrong("data.positives must lie between 0 and 1");
         }
-        if self.fit.rehearsal.is_some() && !matches!(self.network, Architecture::DenseNet(_)) {
-            return wrong("fit.rehearsal is only for the dense_net family");
+        if let (Some(rehearsal), Architecture::Plain(plain)) = (self.fit.rehearsal, &self.network) {
+            let halved = (1..plain.convolutions).any(|times| plain.input >> times == rehearsal.side);
+            if !halved {
+                return wrong("fit.rehearsal.side of a plain network must be its input halved once or more");
+            }
         }
         if self.data.side < 32 {
             return wrong("data.side must be at least 32");
