@@ -7,7 +7,14 @@ use crate::clock;
 
 /// An event by an account, in its own words.
 pub fn event(caller: &Caller, action: AuditAction, object: impl Into<String>, detail: impl Into<String>) -> AuditEvent {
-    by(&caller.user.name, &caller.from, action, AuditOutcome::Success, object, detail)
+    by(
+        &caller.user.name,
+        &caller.from,
+        action,
+        AuditOutcome::Success,
+        object,
+        detail,
+    )
 }
 
 /// An event by anyone: an account's name, an AE title, or what was typed at a refused sign-in.

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use app::backend::Caller;
+use argon2::Argon2;
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
-use argon2::Argon2;
 use domain::{AccountId, Timestamp, User};
 use rand::Rng;
 use tower_sessions::Session;
@@ -62,7 +62,9 @@ pub fn check_new_password(password: &str) -> Result<(), String> {
 pub fn generate_password() -> String {
     const ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
     let mut rng = rand::rng();
-    (0..24).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect()
+    (0..24)
+        .map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]))
+        .collect()
 }
 
 /// Slows the guessing of passwords: after five refusals of one name from one address, that pair waits a
@@ -153,7 +155,16 @@ const UNKNOWN_NAME_HASH: &str =
 pub async fn sign_in(session: &Session, user: &User) -> Result<(), tower_sessions::session::Error> {
     session.cycle_id().await?;
     let now = clock::now();
-    session.insert(SIGNED_IN, SignedIn { account: user.id, at: now, seen: now }).await
+    session
+        .insert(
+            SIGNED_IN,
+            SignedIn {
+                account: user.id,
+                at: now,
+                seen: now,
+            },
+        )
+        .await
 }
 
 /// The session's account, where it is signed in and neither too old nor disabled.
@@ -161,7 +172,9 @@ pub async fn sign_in(session: &Session, user: &User) -> Result<(), tower_session
 /// # Errors
 /// The session or the database cannot be read.
 pub async fn of_session(session: &Session, db: &db::Db, absolute: Duration) -> anyhow::Result<Option<User>> {
-    let Some(mut signed_in) = session.get::<SignedIn>(SIGNED_IN).await? else { return Ok(None) };
+    let Some(mut signed_in) = session.get::<SignedIn>(SIGNED_IN).await? else {
+        return Ok(None);
+    };
     let now = clock::now();
     let user = db.user(signed_in.account).await?.filter(|user| !user.disabled);
     if user.is_none() || now.0 - signed_in.at.0 > i64::try_from(absolute.as_millis()).unwrap_or(i64::MAX) {
@@ -177,7 +190,10 @@ pub async fn of_session(session: &Session, db: &db::Db, absolute: Duration) -> a
 
 /// A caller as the audit trail and the backend know it.
 pub fn caller(user: User, from: IpAddr) -> Caller {
-    Caller { user, from: from.to_string() }
+    Caller {
+        user,
+        from: from.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use app::backend::{AnswerInput, AuditCheck, Backend, Caller, ModelCard, NewAccount};
 use app::AppError;
 use app::backend::async_trait;
+use app::backend::{AnswerInput, AuditCheck, Backend, Caller, ModelCard, NewAccount};
 use domain::{
-    AccountId, Answer, AnswerValue, AuditAction, AuditEvent, AuditFilter, Call, Page, QuarantineItem, SiteId, StudyDetail,
-    StudyQuery, StudyRow, StudyState, StudyUid, User,
+    AccountId, Answer, AnswerValue, AuditAction, AuditEvent, AuditFilter, Call, Page, QuarantineItem, SiteId,
+    StudyDetail, StudyQuery, StudyRow, StudyState, StudyUid, User,
 };
 use tokio::sync::broadcast;
 
@@ -35,15 +35,31 @@ impl ServerBackend {
     }
 
     async fn administrator(&self, caller: &Caller, what: &str) -> Result<(), AppError> {
-        if caller.user.is_administrator() { Ok(()) } else { Err(self.forbid(caller, what, "needs an administrator").await) }
+        if caller.user.is_administrator() {
+            Ok(())
+        } else {
+            Err(self.forbid(caller, what, "needs an administrator").await)
+        }
     }
 
     /// The study's site, where the caller may see it. A study of another site answers like one that does
     /// not exist.
     async fn visible(&self, caller: &Caller, study: &StudyUid) -> Result<SiteId, AppError> {
-        let site = self.db.site_of(study).await.map_err(internal)?.ok_or(AppError::NotFound)?;
+        let site = self
+            .db
+            .site_of(study)
+            .await
+            .map_err(internal)?
+            .ok_or(AppError::NotFound)?;
         if !caller.user.may_see(&site) {
-            audit::refusal(&self.db, &caller.user.name, &caller.from, study.as_str(), "study of another site").await;
+            audit::refusal(
+                &self.db,
+                &caller.user.name,
+                &caller.from,
+                study.as_str(),
+                "study of another site",
+            )
+            .await;
             return Err(AppError::NotFound);
         }
         Ok(site)
@@ -58,34 +74,58 @@ impl Backend for ServerBackend {
         let page = self.db.worklist(&query, only_site).await.map_err(internal)?;
         if !query.search.is_empty() {
             // What was typed may be a patient's name, so the trail keeps only that somebody searched.
-            self.note(audit::event(caller, AuditAction::Query, "worklist", format!("search, {} found", page.total))).await?;
+            self.note(audit::event(
+                caller,
+                AuditAction::Query,
+                "worklist",
+                format!("search, {} found", page.total),
+            ))
+            .await?;
         }
         Ok(page)
     }
 
     async fn study(&self, caller: &Caller, study: StudyUid) -> Result<StudyDetail, AppError> {
         self.visible(caller, &study).await?;
-        let detail = self.db.study(&study).await.map_err(internal)?.ok_or(AppError::NotFound)?;
-        self.note(audit::event(caller, AuditAction::ViewStudy, study.0, "")).await?;
+        let detail = self
+            .db
+            .study(&study)
+            .await
+            .map_err(internal)?
+            .ok_or(AppError::NotFound)?;
+        self.note(audit::event(caller, AuditAction::ViewStudy, study.0, ""))
+            .await?;
         Ok(detail)
     }
 
     async fn answer(&self, caller: &Caller, input: AnswerInput) -> Result<Answer, AppError> {
         self.visible(caller, &input.study_uid).await?;
         if !caller.user.may_answer() {
-            return Err(self.forbid(caller, input.study_uid.as_str(), "this account may not answer").await);
+            return Err(self
+                .forbid(caller, input.study_uid.as_str(), "this account may not answer")
+                .await);
         }
         let comment = input.comment.trim();
         if comment.chars().count() > COMMENT_MAXIMUM {
-            return Err(AppError::Invalid(format!("a comment holds at most {COMMENT_MAXIMUM} characters")));
+            return Err(AppError::Invalid(format!(
+                "a comment holds at most {COMMENT_MAXIMUM} characters"
+            )));
         }
-        let detail = self.db.study(&input.study_uid).await.map_err(internal)?.ok_or(AppError::NotFound)?;
+        let detail = self
+            .db
+            .study(&input.study_uid)
+            .await
+            .map_err(internal)?
+            .ok_or(AppError::NotFound)?;
         let image = detail
             .images
             .iter()
             .find(|image| image.sop_uid == input.sop_uid)
             .ok_or_else(|| AppError::Invalid("this image is not part of the study".to_owned()))?;
-        let hip = image.reading.as_ref().and_then(|reading| reading.hips.iter().find(|hip| hip.side == input.side));
+        let hip = image
+            .reading
+            .as_ref()
+            .and_then(|reading| reading.hips.iter().find(|hip| hip.side == input.side));
         let suspected = hip.and_then(|hip| hip.call).map(|call| call != Call::Negative);
         let agrees = match input.value {
             AnswerValue::None => suspected == Some(false),
@@ -107,7 +147,13 @@ impl Backend for ServerBackend {
             .await
             .map_err(internal)?;
         let detail = format!("{} hip: {}", input.side.as_str(), input.value.as_str());
-        self.note(audit::event(caller, AuditAction::Answer, input.study_uid.0.clone(), detail)).await?;
+        self.note(audit::event(
+            caller,
+            AuditAction::Answer,
+            input.study_uid.0.clone(),
+            detail,
+        ))
+        .await?;
         let _ = self.changes.send(input.study_uid);
         Ok(answer)
     }
@@ -115,7 +161,9 @@ impl Backend for ServerBackend {
     async fn restart(&self, caller: &Caller, study: StudyUid) -> Result<(), AppError> {
         self.visible(caller, &study).await?;
         if !caller.user.may_answer() {
-            return Err(self.forbid(caller, study.as_str(), "this account may not restart an analysis").await);
+            return Err(self
+                .forbid(caller, study.as_str(), "this account may not restart an analysis")
+                .await);
         }
         if !self.db.restart_study(&study, clock::now()).await.map_err(internal)? {
             return Err(AppError::Invalid(format!(
@@ -124,7 +172,8 @@ impl Backend for ServerBackend {
                 StudyState::Failed.as_str()
             )));
         }
-        self.note(audit::event(caller, AuditAction::Restart, study.0.clone(), "")).await?;
+        self.note(audit::event(caller, AuditAction::Restart, study.0.clone(), ""))
+            .await?;
         let _ = self.changes.send(study);
         Ok(())
     }
@@ -144,12 +193,16 @@ impl Backend for ServerBackend {
     async fn audit_check(&self, caller: &Caller) -> Result<AuditCheck, AppError> {
         self.administrator(caller, "audit trail").await?;
         let check = self.db.audit_verify().await.map_err(internal)?;
-        Ok(AuditCheck { rows: check.rows, first_broken: check.first_broken })
+        Ok(AuditCheck {
+            rows: check.rows,
+            first_broken: check.first_broken,
+        })
     }
 
     async fn quarantine(&self, caller: &Caller, page: u32, per_page: u32) -> Result<Page<QuarantineItem>, AppError> {
         self.administrator(caller, "quarantine").await?;
-        self.note(audit::event(caller, AuditAction::Quarantine, "quarantine", "list")).await?;
+        self.note(audit::event(caller, AuditAction::Quarantine, "quarantine", "list"))
+            .await?;
         self.db.quarantine(page, per_page.clamp(1, 500)).await.map_err(internal)
     }
 
@@ -165,13 +218,20 @@ impl Backend for ServerBackend {
         check_account_name(new.site.as_str()).map_err(|words| AppError::Invalid(words.replace("name", "site")))?;
         auth::check_new_password(&new.password).map_err(AppError::Invalid)?;
         let hash = auth::hash_password(new.password).await.map_err(internal)?;
-        let user = match self.db.create_user(name, new.role, &new.site, &hash, clock::now()).await {
+        let user = match self
+            .db
+            .create_user(name, new.role, &new.site, &hash, clock::now())
+            .await
+        {
             Ok(user) => user,
-            Err(db::Error::NameTaken(_)) => return Err(AppError::Invalid(format!("there is an account named {name} already"))),
+            Err(db::Error::NameTaken(_)) => {
+                return Err(AppError::Invalid(format!("there is an account named {name} already")));
+            }
             Err(error) => return Err(internal(error)),
         };
         let detail = format!("account created: {}, site {}", user.role.as_str(), user.site);
-        self.note(audit::event(caller, AuditAction::Setting, user.name.clone(), detail)).await?;
+        self.note(audit::event(caller, AuditAction::Setting, user.name.clone(), detail))
+            .await?;
         Ok(user)
     }
 
@@ -183,18 +243,31 @@ impl Backend for ServerBackend {
         let user = self.db.user(id).await.map_err(internal)?.ok_or(AppError::NotFound)?;
         let hash = auth::hash_password(password).await.map_err(internal)?;
         self.db.set_password(id, &hash).await.map_err(internal)?;
-        self.note(audit::event(caller, AuditAction::Setting, user.name, "password changed")).await
+        self.note(audit::event(
+            caller,
+            AuditAction::Setting,
+            user.name,
+            "password changed",
+        ))
+        .await
     }
 
     async fn set_disabled(&self, caller: &Caller, id: AccountId, disabled: bool) -> Result<(), AppError> {
         self.administrator(caller, "accounts").await?;
         if caller.user.id == id && disabled {
-            return Err(AppError::Invalid("an administrator cannot disable the own account".to_owned()));
+            return Err(AppError::Invalid(
+                "an administrator cannot disable the own account".to_owned(),
+            ));
         }
         let user = self.db.user(id).await.map_err(internal)?.ok_or(AppError::NotFound)?;
         self.db.set_disabled(id, disabled).await.map_err(internal)?;
-        let detail = if disabled { "account disabled" } else { "account enabled" };
-        self.note(audit::event(caller, AuditAction::Setting, user.name, detail)).await
+        let detail = if disabled {
+            "account disabled"
+        } else {
+            "account enabled"
+        };
+        self.note(audit::event(caller, AuditAction::Setting, user.name, detail))
+            .await
     }
 
     async fn models(&self, _caller: &Caller) -> Result<Vec<ModelCard>, AppError> {
@@ -209,6 +282,12 @@ impl Backend for ServerBackend {
 /// A name of an account or a site: 1 to 64 letters, digits, `.`, `-`, `_`, `@`.
 pub fn check_account_name(name: &str) -> Result<(), String> {
     let sound = (1..=64).contains(&name.chars().count())
-        && name.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '.' | '-' | '_' | '@'));
-    if sound { Ok(()) } else { Err("a name has 1 to 64 letters, digits or . - _ @".to_owned()) }
+        && name
+            .chars()
+            .all(|letter| letter.is_alphanumeric() || matches!(letter, '.' | '-' | '_' | '@'));
+    if sound {
+        Ok(())
+    } else {
+        Err("a name has 1 to 64 letters, digits or . - _ @".to_owned())
+    }
 }

@@ -212,14 +212,23 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 config.quiet_seconds = Duration::try_from_secs_f64(seconds)
                     .map_err(|_| anyhow::anyhow!("--quiet-seconds: {seconds} is not a duration"))?;
             }
-            serve::run(config, ServeOptions { worker: !no_worker, demo }).await?;
+            serve::run(
+                config,
+                ServeOptions {
+                    worker: !no_worker,
+                    demo,
+                },
+            )
+            .await?;
         }
         Command::Worker { data, networks } => {
             let mut config = Config::load(&data.data)?;
             networks.apply(&mut config);
             serve::run_worker(config).await?;
         }
-        Command::Import { data, site_name, paths } => return import::run(Config::load(&data.data)?, &site_name, &paths).await,
+        Command::Import { data, site_name, paths } => {
+            return import::run(Config::load(&data.data)?, &site_name, &paths).await;
+        }
         Command::Analyse { networks, json, paths } => {
             let mut config = Config::default();
             networks.apply(&mut config);

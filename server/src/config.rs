@@ -129,7 +129,8 @@ mod seconds {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let seconds = f64::deserialize(deserializer)?;
-        Duration::try_from_secs_f64(seconds).map_err(|_| D::Error::custom(format!("{seconds} is not a duration in seconds")))
+        Duration::try_from_secs_f64(seconds)
+            .map_err(|_| D::Error::custom(format!("{seconds} is not a duration in seconds")))
     }
 }
 
@@ -140,7 +141,11 @@ mod tests {
     #[test]
     fn a_file_sets_what_it_names_and_leaves_the_rest() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("shenton.toml"), "quiet_seconds = 1.5\n[dicom]\nae_title = \"HIPS\"\n").unwrap();
+        std::fs::write(
+            folder.path().join("shenton.toml"),
+            "quiet_seconds = 1.5\n[dicom]\nae_title = \"HIPS\"\n",
+        )
+        .unwrap();
         let config = Config::load(folder.path()).unwrap();
         assert_eq!(config.quiet_seconds, Duration::from_millis(1500));
         assert_eq!(config.dicom.ae_title, "HIPS");

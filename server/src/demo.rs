@@ -16,26 +16,55 @@ struct Plan {
 
 /// The first studies show what a reader should meet; the others are drawn from the priors.
 fn plans(count: u32) -> Vec<Plan> {
-    let pelvis = || Request { view: Some(View::FrontalPelvis), ..Request::default() };
-    let lateral = || Request { view: Some(View::LateralHip), ..Request::default() };
-    let chest = || Request { view: Some(View::Chest), ..Request::default() };
+    let pelvis = || Request {
+        view: Some(View::FrontalPelvis),
+        ..Request::default()
+    };
+    let lateral = || Request {
+        view: Some(View::LateralHip),
+        ..Request::default()
+    };
+    let chest = || Request {
+        view: Some(View::Chest),
+        ..Request::default()
+    };
     (0..u64::from(count))
         .map(|index| {
             let fracture = |kind| Request {
-                fracture: Some(FractureRequest { present: Some(true), kind: Some(kind), ..FractureRequest::default() }),
+                fracture: Some(FractureRequest {
+                    present: Some(true),
+                    kind: Some(kind),
+                    ..FractureRequest::default()
+                }),
                 metal: Some(false),
                 ..pelvis()
             };
-            let none = FractureRequest { present: Some(false), ..FractureRequest::default() };
+            let none = FractureRequest {
+                present: Some(false),
+                ..FractureRequest::default()
+            };
             let requests = match index {
                 0 => vec![fracture(FractureKind::GardenIV), lateral(), chest()],
                 1 => vec![fracture(FractureKind::GardenI)],
-                2 => vec![Request { metal: Some(true), ..pelvis() }],
+                2 => vec![Request {
+                    metal: Some(true),
+                    ..pelvis()
+                }],
                 3 => vec![chest()],
-                4 => vec![Request { fracture: Some(none), metal: Some(false), ..pelvis() }, lateral()],
+                4 => vec![
+                    Request {
+                        fracture: Some(none),
+                        metal: Some(false),
+                        ..pelvis()
+                    },
+                    lateral(),
+                ],
                 _ => vec![pelvis()],
             };
-            Plan { seed: 20_260_000 + index, requests }
+            Plan {
+                seed: 20_260_000 + index,
+                requests,
+            }
         })
         .collect()
 }
@@ -61,7 +90,11 @@ pub async fn fill(db: db::Db, ingest: Arc<Ingest>, count: u32) {
                 time: format!("{:02}{:02}00", (7 + 5 * number) % 24, (13 * number) % 60),
             };
             let made = tokio::task::spawn_blocking(move || {
-                let case = Case::draw(&Config::default(), &request, study.seed * 16 + u64::from(study.instance));
+                let case = Case::draw(
+                    &Config::default(),
+                    &request,
+                    study.seed * 16 + u64::from(study.instance),
+                );
                 simulate::dicom(&case, &study)
             })
             .await;

@@ -64,7 +64,10 @@ pub fn router(state: AppState) -> Router {
 
     let bundle = Router::new()
         .nest_service("/pkg", ServeDir::new(state.config.site.join("pkg")).precompressed_br())
-        .layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-cache")));
+        .layer(SetResponseHeaderLayer::overriding(
+            CACHE_CONTROL,
+            HeaderValue::from_static("no-cache"),
+        ));
 
     Router::new()
         .merge(pages)

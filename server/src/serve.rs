@@ -40,7 +40,9 @@ impl Services {
         std::fs::create_dir_all(&config.data)
             .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
         restrict(&config.data)?;
-        let db = db::Db::connect(&config.database_url()).await.context("cannot open the database")?;
+        let db = db::Db::connect(&config.database_url())
+            .await
+            .context("cannot open the database")?;
         db.migrate().await.context("cannot migrate the database")?;
         let config = Arc::new(config);
         let storage = Arc::new(Storage::open(&config.data)?);
@@ -53,7 +55,14 @@ impl Services {
             decoder.clone(),
             changes.clone(),
         ));
-        Ok(Self { config, db, storage, decoder, ingest, changes })
+        Ok(Self {
+            config,
+            db,
+            storage,
+            decoder,
+            ingest,
+            changes,
+        })
     }
 
     /// Loads the networks and starts the worker; it stops when `stop` turns true.
@@ -64,7 +73,11 @@ impl Services {
         let (models, device) = (self.config.models.clone(), self.config.device.clone());
         let analyser: Arc<dyn Analyser> =
             Arc::from(tokio::task::spawn_blocking(move || inference::load(&models, &device)).await??);
-        tracing::info!(model = analyser.model().name, device = analyser.device(), "networks loaded");
+        tracing::info!(
+            model = analyser.model().name,
+            device = analyser.device(),
+            "networks loaded"
+        );
         let worker = worker::Worker::new(
             self.config.worker.clone(),
             self.config.quiet_seconds,
@@ -151,7 +164,13 @@ pub async fn run(config: Config, options: ServeOptions) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}; --listen chooses another address", config.listen))?;
     println!("Shenton is ready: http://{}", socket.local_addr()?);
 
-    let demo = (options.demo > 0).then(|| tokio::spawn(crate::demo::fill(services.db.clone(), services.ingest.clone(), options.demo)));
+    let demo = (options.demo > 0).then(|| {
+        tokio::spawn(crate::demo::fill(
+            services.db.clone(),
+            services.ingest.clone(),
+            options.demo,
+        ))
+    });
     let janitor = tokio::spawn(delete_expired_sessions(services.db.clone(), stop.clone()));
 
     let app = router::router(state).into_make_service_with_connect_info::<SocketAddr>();
@@ -206,15 +225,24 @@ async fn first_administrator(db: &db::Db) -> anyhow::Result<()> {
     if !db.users().await?.is_empty() {
         return Ok(());
     }
-    let given = std::env::var("SHENTON_ADMIN_PASSWORD").ok().filter(|password| !password.is_empty());
+    let given = std::env::var("SHENTON_ADMIN_PASSWORD")
+        .ok()
+        .filter(|password| !password.is_empty());
     if let Some(password) = &given {
         auth::check_new_password(password).map_err(|words| anyhow::anyhow!("SHENTON_ADMIN_PASSWORD: {words}"))?;
     }
     let password = given.clone().unwrap_or_else(auth::generate_password);
     let hash = auth::hash_password(password.clone()).await?;
-    db.create_user("admin", Role::Administrator, &SiteId::from("main"), &hash, clock::now()).await?;
-    let event =
-        audit::by("command line", "", AuditAction::Setting, AuditOutcome::Success, "admin", "first administrator created");
+    db.create_user("admin", Role::Administrator, &SiteId::from("main"), &hash, clock::now())
+        .await?;
+    let event = audit::by(
+        "command line",
+        "",
+        AuditAction::Setting,
+        AuditOutcome::Success,
+        "admin",
+        "first administrator created",
+    );
     db.audit(event).await?;
     println!("administrator name: admin");
     if given.is_none() {

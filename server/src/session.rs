@@ -47,7 +47,12 @@ impl SessionStore for DbSessionStore {
     async fn create(&self, record: &mut Record) -> Result<()> {
         loop {
             let (data, expires) = encode(record)?;
-            if self.db.session_create(&record.id.to_string(), &data, expires).await.map_err(backend)? {
+            if self
+                .db
+                .session_create(&record.id.to_string(), &data, expires)
+                .await
+                .map_err(backend)?
+            {
                 return Ok(());
             }
             record.id = Id::default();
@@ -56,12 +61,20 @@ impl SessionStore for DbSessionStore {
 
     async fn save(&self, record: &Record) -> Result<()> {
         let (data, expires) = encode(record)?;
-        self.db.session_save(&record.id.to_string(), &data, expires).await.map_err(backend)
+        self.db
+            .session_save(&record.id.to_string(), &data, expires)
+            .await
+            .map_err(backend)
     }
 
     async fn load(&self, id: &Id) -> Result<Option<Record>> {
-        let data = self.db.session_load(&id.to_string(), clock::now()).await.map_err(backend)?;
-        data.map(|data| serde_json::from_slice(&data).map_err(|error| Error::Decode(error.to_string()))).transpose()
+        let data = self
+            .db
+            .session_load(&id.to_string(), clock::now())
+            .await
+            .map_err(backend)?;
+        data.map(|data| serde_json::from_slice(&data).map_err(|error| Error::Decode(error.to_string())))
+            .transpose()
     }
 
     async fn delete(&self, id: &Id) -> Result<()> {
@@ -72,6 +85,10 @@ impl SessionStore for DbSessionStore {
 #[async_trait]
 impl ExpiredDeletion for DbSessionStore {
     async fn delete_expired(&self) -> Result<()> {
-        self.db.sessions_delete_expired(clock::now()).await.map(|_| ()).map_err(backend)
+        self.db
+            .sessions_delete_expired(clock::now())
+            .await
+            .map(|_| ())
+            .map_err(backend)
     }
 }

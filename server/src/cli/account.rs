@@ -71,7 +71,10 @@ fn ask_password(generate: bool) -> anyhow::Result<String> {
 pub async fn run(config: Config, command: User) -> anyhow::Result<()> {
     let db = Services::open(config).await?.db;
     let find = async |name: &str| -> anyhow::Result<domain::User> {
-        let (user, _) = db.user_by_name(name).await?.with_context(|| format!("there is no account named {name}"))?;
+        let (user, _) = db
+            .user_by_name(name)
+            .await?
+            .with_context(|| format!("there is no account named {name}"))?;
         Ok(user)
     };
     let (object, detail) = match command {
@@ -82,11 +85,18 @@ pub async fn run(config: Config, command: User) -> anyhow::Result<()> {
             }
             return Ok(());
         }
-        User::Add { name, role, site, generate } => {
+        User::Add {
+            name,
+            role,
+            site,
+            generate,
+        } => {
             backend::check_account_name(&name).map_err(anyhow::Error::msg)?;
             backend::check_account_name(&site).map_err(|words| anyhow::anyhow!("--site: {words}"))?;
             let hash = auth::hash_password(ask_password(generate)?).await?;
-            let user = db.create_user(&name, role.into(), &SiteId(site), &hash, clock::now()).await?;
+            let user = db
+                .create_user(&name, role.into(), &SiteId(site), &hash, clock::now())
+                .await?;
             let detail = format!("account created: {}, site {}", user.role.as_str(), user.site);
             (user.name, detail)
         }
@@ -108,6 +118,14 @@ pub async fn run(config: Config, command: User) -> anyhow::Result<()> {
         }
     };
     println!("{object}: {detail}");
-    db.audit(audit::by("command line", "", AuditAction::Setting, AuditOutcome::Success, object, detail)).await?;
+    db.audit(audit::by(
+        "command line",
+        "",
+        AuditAction::Setting,
+        AuditOutcome::Success,
+        object,
+        detail,
+    ))
+    .await?;
     Ok(())
 }

@@ -22,13 +22,20 @@ struct Line<'a> {
 pub async fn run(config: Config, json: bool, paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let decoder = Decoder::new(config.decoder.clone())?;
     let (models, device) = (config.models.clone(), config.device.clone());
-    let analyser: Arc<dyn Analyser> = Arc::from(tokio::task::spawn_blocking(move || inference::load(&models, &device)).await??);
+    let analyser: Arc<dyn Analyser> =
+        Arc::from(tokio::task::spawn_blocking(move || inference::load(&models, &device)).await??);
     let mut unreadable = false;
     for file in files(paths) {
         let reading = inference::read_file(&decoder, &analyser, &file).await;
         unreadable |= reading.status == ReadingStatus::Error;
         if json {
-            println!("{}", serde_json::to_string(&Line { file: &file, reading: &reading })?);
+            println!(
+                "{}",
+                serde_json::to_string(&Line {
+                    file: &file,
+                    reading: &reading
+                })?
+            );
         } else {
             println!("{}: {}", file.display(), words(&reading));
         }

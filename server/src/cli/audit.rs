@@ -34,23 +34,37 @@ pub enum Audit {
 pub async fn run(config: Config, command: Audit) -> anyhow::Result<ExitCode> {
     let db = Services::open(config).await?.db;
     match command {
-        Audit::List { actor, action, limit, json } => {
+        Audit::List {
+            actor,
+            action,
+            limit,
+            json,
+        } => {
             let action = action
                 .map(|name| AuditAction::parse(&name).ok_or_else(|| anyhow::anyhow!("{name} is not an action")))
                 .transpose()?;
-            let filter = AuditFilter { actor, action, per_page: limit, ..AuditFilter::default() };
+            let filter = AuditFilter {
+                actor,
+                action,
+                per_page: limit,
+                ..AuditFilter::default()
+            };
             for event in db.audit_events(&filter).await?.rows {
                 if json {
                     println!("{}", serde_json::to_string(&event)?);
                     continue;
                 }
-                let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(event.at.0) * 1_000_000)?.format(&Rfc3339)?;
+                let at =
+                    OffsetDateTime::from_unix_timestamp_nanos(i128::from(event.at.0) * 1_000_000)?.format(&Rfc3339)?;
                 let outcome = match event.outcome {
                     AuditOutcome::Success => "",
                     AuditOutcome::Failure => "FAILED ",
                 };
                 let action = event.action.as_str();
-                println!("{at}  {:16} {action:11} {outcome}{} {} {}", event.actor, event.object, event.detail, event.from);
+                println!(
+                    "{at}  {:16} {action:11} {outcome}{} {} {}",
+                    event.actor, event.object, event.detail, event.from
+                );
             }
             Ok(ExitCode::SUCCESS)
         }

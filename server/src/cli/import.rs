@@ -18,8 +18,14 @@ pub fn files(paths: &[PathBuf]) -> Vec<PathBuf> {
         .iter()
         .flat_map(|path| {
             if path.is_dir() {
-                let entries = WalkDir::new(path).sort_by_file_name().into_iter().filter_map(Result::ok);
-                entries.filter(|entry| entry.file_type().is_file()).map(|entry| entry.into_path()).collect()
+                let entries = WalkDir::new(path)
+                    .sort_by_file_name()
+                    .into_iter()
+                    .filter_map(Result::ok);
+                entries
+                    .filter(|entry| entry.file_type().is_file())
+                    .map(|entry| entry.into_path())
+                    .collect()
             } else {
                 vec![path.clone()]
             }
@@ -31,8 +37,9 @@ pub async fn run(config: Config, site: &str, paths: &[PathBuf]) -> anyhow::Resul
     crate::backend::check_account_name(site).map_err(|words| anyhow::anyhow!("--site-name: {words}"))?;
     let services = Services::open(config).await?;
     let files = files(paths);
-    let bar = ProgressBar::new(files.len() as u64)
-        .with_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} {eta}").unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let bar = ProgressBar::new(files.len() as u64).with_style(
+        ProgressStyle::with_template("{wide_bar} {pos}/{len} {eta}").unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
     let (mut accepted, mut known, mut refused) = (0, 0, 0);
     for file in files {
         match one(&services, site, &file).await {
@@ -62,6 +69,10 @@ async fn one(services: &Services, site: &str, file: &Path) -> Result<bool, Strin
         restrict_to_site: false,
         file_name: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     };
-    let accepted = services.ingest.accept(source, bytes.into()).await.map_err(|refused| refused.reason)?;
+    let accepted = services
+        .ingest
+        .accept(source, bytes.into())
+        .await
+        .map_err(|refused| refused.reason)?;
     Ok(accepted.duplicate)
 }

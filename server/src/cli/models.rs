@@ -11,7 +11,10 @@ pub fn run(folder: &Path, json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     for card in cards {
-        println!("{:10} {:>10} parameters  {}  {}", card.network, card.parameters, card.sha256, card.name);
+        println!(
+            "{:10} {:>10} parameters  {}  {}",
+            card.network, card.parameters, card.sha256, card.name
+        );
         println!("           {}", card.training);
     }
     Ok(())

@@ -36,10 +36,26 @@ pub fn train(command: &Train) -> anyhow::Result<()> {
     };
     let mut report = |progress: Progress| match progress {
         Progress::Simulating { done, wanted } => show("simulating".to_owned(), done, wanted),
-        Progress::Step { epoch, step, steps, loss, pictures_a_second } => {
-            show(format!("epoch {epoch}: loss {loss:.4}, {pictures_a_second:.1} pictures/s"), step, steps);
+        Progress::Step {
+            epoch,
+            step,
+            steps,
+            loss,
+            pictures_a_second,
+        } => {
+            show(
+                format!("epoch {epoch}: loss {loss:.4}, {pictures_a_second:.1} pictures/s"),
+                step,
+                steps,
+            );
         }
-        Progress::Epoch { epoch, epochs, loss, validation, best } => {
+        Progress::Epoch {
+            epoch,
+            epochs,
+            loss,
+            validation,
+            best,
+        } => {
             let figure = match (validation.auc, validation.error) {
                 (Some(auc), _) => format!("validation AUC {auc:.4}"),
                 (None, Some(error)) => format!("validation error {error:.4} of the distance between the hips"),
@@ -49,11 +65,20 @@ pub fn train(command: &Train) -> anyhow::Result<()> {
             bar.suspend(|| println!("epoch {epoch}/{epochs}: loss {loss:.4}, {figure}{mark}"));
         }
     };
-    let metadata =
-        pipeline::train::train(command.network, &config, &command.out, command.cache.as_deref(), &mut report)?;
+    let metadata = pipeline::train::train(
+        command.network,
+        &config,
+        &command.out,
+        command.cache.as_deref(),
+        &mut report,
+    )?;
     bar.finish_and_clear();
     let folder = command.out.join(command.network.as_str());
-    println!("{}: {}", folder.display(), serde_json::to_string(&metadata).context("cannot print the metadata")?);
+    println!(
+        "{}: {}",
+        folder.display(),
+        serde_json::to_string(&metadata).context("cannot print the metadata")?
+    );
     Ok(())
 }
 

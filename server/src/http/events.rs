@@ -27,7 +27,10 @@ pub async fn events(
                 Err(RecvError::Lagged(_)) => String::new(),
                 Err(RecvError::Closed) => return None,
             };
-            return Some((Ok(Event::default().event("change").data(data)), (receiver, state, caller)));
+            return Some((
+                Ok(Event::default().event("change").data(data)),
+                (receiver, state, caller),
+            ));
         }
     });
     Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(20)))

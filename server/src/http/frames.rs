@@ -10,9 +10,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::{AuditAction, SopUid};
 
+use crate::audit;
 use crate::error::HttpError;
 use crate::state::AppState;
-use crate::audit;
 
 pub async fn frame(
     State(state): State<AppState>,
@@ -23,12 +23,22 @@ pub async fn frame(
     let sop_uid = SopUid(sop_uid);
     let instance = state.db.instance(&sop_uid).await?.ok_or(HttpError::NotFound)?;
     if !caller.user.may_see(&instance.site) {
-        audit::refusal(&state.db, &caller.user.name, &caller.from, sop_uid.as_str(), "image of another site").await;
+        audit::refusal(
+            &state.db,
+            &caller.user.name,
+            &caller.from,
+            sop_uid.as_str(),
+            "image of another site",
+        )
+        .await;
         // The same answer as for an unknown one, so that UIDs cannot be probed.
         return Err(HttpError::NotFound);
     }
     let etag = format!("\"{}\"", instance.sha256);
-    if headers.get(IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == etag.as_bytes()) {
+    if headers
+        .get(IF_NONE_MATCH)
+        .is_some_and(|value| value.as_bytes() == etag.as_bytes())
+    {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
     }
     let (_, frame) = state
@@ -36,8 +46,13 @@ pub async fn frame(
         .decode(&state.storage.instance_path(&instance.sha256))
         .await
         .map_err(|error| HttpError::Invalid(error.to_string()))?;
-    let body = tokio::task::spawn_blocking(move || encode(&frame)).await.map_err(anyhow::Error::from)??;
-    state.db.audit(audit::event(&caller, AuditAction::ViewImage, sop_uid.0, "")).await?;
+    let body = tokio::task::spawn_blocking(move || encode(&frame))
+        .await
+        .map_err(anyhow::Error::from)??;
+    state
+        .db
+        .audit(audit::event(&caller, AuditAction::ViewImage, sop_uid.0, ""))
+        .await?;
     Ok((
         [
             (CONTENT_TYPE, "application/octet-stream".to_owned()),

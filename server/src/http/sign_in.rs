@@ -8,11 +8,11 @@ use domain::{AuditAction, AuditOutcome};
 use serde::Deserialize;
 use tower_sessions::Session;
 
+use crate::audit;
 use crate::auth::{self, Verdict};
 use crate::error::HttpError;
 use crate::middleware::caller::From;
 use crate::state::AppState;
-use crate::audit;
 
 #[derive(Deserialize)]
 pub struct Credentials {
@@ -30,8 +30,14 @@ pub async fn sign_in(
     match auth::check(&state.db, &state.brake, name, &credentials.password, from).await? {
         Verdict::Welcome(user) => {
             auth::sign_in(&session, &user).await.map_err(anyhow::Error::from)?;
-            let event =
-                audit::by(&user.name, &from.to_string(), AuditAction::SignIn, AuditOutcome::Success, user.name.clone(), "");
+            let event = audit::by(
+                &user.name,
+                &from.to_string(),
+                AuditAction::SignIn,
+                AuditOutcome::Success,
+                user.name.clone(),
+                "",
+            );
             state.db.audit(event).await?;
             Ok(Redirect::to("/").into_response())
         }
@@ -48,7 +54,14 @@ pub async fn sign_in(
             Ok(Redirect::to("/sign-in?failed=1").into_response())
         }
         Verdict::Wait => {
-            audit::refusal(&state.db, name, &from.to_string(), "sign-in", "too many refusals; slowed down").await;
+            audit::refusal(
+                &state.db,
+                name,
+                &from.to_string(),
+                "sign-in",
+                "too many refusals; slowed down",
+            )
+            .await;
             Ok((StatusCode::SEE_OTHER, Redirect::to("/sign-in?failed=wait")).into_response())
         }
     }
@@ -60,7 +73,15 @@ pub async fn sign_out(
     caller: Option<Extension<app::backend::Caller>>,
 ) -> Result<Redirect, HttpError> {
     if let Some(Extension(caller)) = caller {
-        state.db.audit(audit::event(&caller, AuditAction::SignOut, caller.user.name.clone(), "")).await?;
+        state
+            .db
+            .audit(audit::event(
+                &caller,
+                AuditAction::SignOut,
+                caller.user.name.clone(),
+                "",
+            ))
+            .await?;
     }
     session.flush().await.map_err(anyhow::Error::from)?;
     Ok(Redirect::to("/sign-in"))

@@ -31,10 +31,19 @@ pub async fn file(
     headers: HeaderMap,
     body: Bytes,
 ) -> (StatusCode, Json<Outcome>) {
-    let file = headers.get("x-file-name").and_then(|value| value.to_str().ok()).map_or_else(
-        || "unnamed".to_owned(),
-        |name| percent_encoding::percent_decode_str(name).decode_utf8_lossy().chars().take(255).collect(),
-    );
+    let file = headers
+        .get("x-file-name")
+        .and_then(|value| value.to_str().ok())
+        .map_or_else(
+            || "unnamed".to_owned(),
+            |name| {
+                percent_encoding::percent_decode_str(name)
+                    .decode_utf8_lossy()
+                    .chars()
+                    .take(255)
+                    .collect()
+            },
+        );
     let source = Source {
         door: Door::Browser,
         from: caller.from.clone(),
@@ -56,7 +65,13 @@ pub async fn file(
         ),
         Err(refused) => (
             StatusCode::UNPROCESSABLE_ENTITY,
-            Json(Outcome { file, outcome: "refused", study_uid: None, sop_uid: None, reason: Some(refused.reason) }),
+            Json(Outcome {
+                file,
+                outcome: "refused",
+                study_uid: None,
+                sop_uid: None,
+                reason: Some(refused.reason),
+            }),
         ),
     }
 }

@@ -26,8 +26,15 @@ fn address(request: &Request, trust_forwarded_for: bool) -> IpAddr {
         let header = request.headers().get("x-forwarded-for")?.to_str().ok()?;
         header.rsplit(',').next()?.trim().parse().ok()
     };
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
-    trust_forwarded_for.then(forwarded).flatten().or(peer).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    let peer = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|ConnectInfo(address)| address.ip());
+    trust_forwarded_for
+        .then(forwarded)
+        .flatten()
+        .or(peer)
+        .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
 fn basic(headers: &HeaderMap) -> Option<(String, String)> {
@@ -52,7 +59,14 @@ pub async fn identify(
                 request.extensions_mut().insert(auth::caller(user, from));
             }
             auth::Verdict::Refused => {
-                audit::refusal(&state.db, &name, &from.to_string(), "HTTP Basic", "wrong name or password").await;
+                audit::refusal(
+                    &state.db,
+                    &name,
+                    &from.to_string(),
+                    "HTTP Basic",
+                    "wrong name or password",
+                )
+                .await;
                 return Ok(challenge());
             }
             auth::Verdict::Wait => return Ok(StatusCode::TOO_MANY_REQUESTS.into_response()),
@@ -65,7 +79,9 @@ pub async fn identify(
 
 fn challenge() -> Response {
     let mut response = StatusCode::UNAUTHORIZED.into_response();
-    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Shenton\""));
+    response
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Shenton\""));
     response
 }
 
@@ -83,7 +99,11 @@ pub async fn require_page(request: Request, next: Next) -> Response {
 /// Refuses whoever is signed out with 401: for everything that is not a page.
 pub async fn require(State(state): State<AppState>, request: Request, next: Next) -> Response {
     if request.extensions().get::<app::backend::Caller>().is_none() {
-        let from = request.extensions().get::<From>().map(|from| from.0.to_string()).unwrap_or_default();
+        let from = request
+            .extensions()
+            .get::<From>()
+            .map(|from| from.0.to_string())
+            .unwrap_or_default();
         audit::refusal(&state.db, "(signed out)", &from, request.uri().path(), "not signed in").await;
         return challenge();
     }

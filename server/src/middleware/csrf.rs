@@ -21,7 +21,11 @@ fn allowed(method: &Method, headers: &HeaderMap) -> bool {
         .get_all(COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .any(|cookies| cookies.split(';').any(|cookie| cookie.trim_start().starts_with(SESSION_COOKIE)));
+        .any(|cookies| {
+            cookies
+                .split(';')
+                .any(|cookie| cookie.trim_start().starts_with(SESSION_COOKIE))
+        });
     // A sign-in has no session yet, and must not be forged either.
     match text("sec-fetch-site") {
         Some(site) => site == "same-origin" || site == "none",
@@ -55,12 +59,40 @@ mod tests {
     #[test]
     fn only_same_origin_browsers_and_clients_without_a_session_may_write() {
         let cookie = format!("{SESSION_COOKIE}=x");
-        check(Method::GET, &[("sec-fetch-site", "cross-site"), ("cookie", &cookie)], true);
-        check(Method::POST, &[("sec-fetch-site", "same-origin"), ("cookie", &cookie)], true);
-        check(Method::POST, &[("sec-fetch-site", "cross-site"), ("cookie", &cookie)], false);
+        check(
+            Method::GET,
+            &[("sec-fetch-site", "cross-site"), ("cookie", &cookie)],
+            true,
+        );
+        check(
+            Method::POST,
+            &[("sec-fetch-site", "same-origin"), ("cookie", &cookie)],
+            true,
+        );
+        check(
+            Method::POST,
+            &[("sec-fetch-site", "cross-site"), ("cookie", &cookie)],
+            false,
+        );
         check(Method::POST, &[("sec-fetch-site", "same-site")], false);
-        check(Method::POST, &[("origin", "https://a.example"), ("host", "a.example"), ("cookie", &cookie)], true);
-        check(Method::POST, &[("origin", "https://b.example"), ("host", "a.example"), ("cookie", &cookie)], false);
+        check(
+            Method::POST,
+            &[
+                ("origin", "https://a.example"),
+                ("host", "a.example"),
+                ("cookie", &cookie),
+            ],
+            true,
+        );
+        check(
+            Method::POST,
+            &[
+                ("origin", "https://b.example"),
+                ("host", "a.example"),
+                ("cookie", &cookie),
+            ],
+            false,
+        );
         check(Method::POST, &[("host", "a.example"), ("cookie", &cookie)], false);
         check(Method::POST, &[("host", "a.example")], true);
     }

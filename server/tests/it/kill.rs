@@ -5,19 +5,23 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use domain::StudyState;
+use imaging::Frame;
 use rand::Rng;
 use sha2::{Digest, Sha256};
 
 use crate::util::scu::{Scu, data_set};
-use crate::util::{SHENTON, files, http, rng, sound, wait_until_final};
+use crate::util::{SHENTON, dicom, files, http, pelvis, rng, sound, wait_until_final};
 
 const PASSWORD: &str = "a password for this test alone";
 const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 /// Between two instances of a sender, so that its sending and the analysis of what came before overlap.
 const PAUSE: Duration = Duration::from_millis(20);
+/// Images of the first study of a round.
+const PELVES: usize = 6;
 
 /// A running `shenton serve`; killed, not asked, when dropped.
 struct Process {
@@ -49,7 +53,7 @@ impl Process {
             .arg("--models")
             .arg(models)
             .env("SHENTON_ADMIN_PASSWORD", PASSWORD)
-            .env("RUST_LOG", "warn")
+            .env("SHENTON_LOG", "error")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -104,17 +108,21 @@ fn configure(data: &Path) {
     std::fs::write(data.join("shenton.toml"), "[ingest]\nreserve_bytes = 0\n").unwrap();
 }
 
-/// Sends instances one by one until the server is gone, by C-STORE; those acknowledged, with their data sets.
-fn send_by_dimse(address: SocketAddr, round: usize) -> Vec<(String, Vec<u8>)> {
+/// Sends instances one by one until the server is gone, by C-STORE; those acknowledged, with their data sets. The
+/// first study is of pelves, so that its analysis takes its time.
+fn send_by_dimse(address: SocketAddr, round: usize, pelvis: &Frame) -> Vec<(String, Vec<u8>)> {
     let mut acknowledged = Vec::new();
     let Some(mut scu) = Scu::open(address, "KILLTEST", files::DX, EXPLICIT) else {
         return acknowledged;
     };
     for number in 0..30 {
         let instance = format!("1.2.3.1.{round}.{number}");
-        // A large picture now and then, so that an analysis takes its time.
-        let size = if number == 3 { 900 } else { 64 };
-        let file = sound(&format!("1.2.3.{round}.{}", number / 4), &instance, size);
+        let study = format!("1.2.3.{round}.{}", number / PELVES);
+        let file = if number < PELVES {
+            dicom(&study, &instance, pelvis)
+        } else {
+            sound(&study, &instance, 64)
+        };
         match scu.store(files::DX, &instance, data_set(&file)) {
             Some(0) => acknowledged.push((instance, data_set(&file).to_vec())),
             Some(status) => panic!("{instance}: status {status:04X}"),
@@ -152,27 +160,42 @@ async fn twenty_kills_lose_nothing_that_was_acknowledged() {
     configure(&data);
     let mut rng = rng(9);
     let mut acknowledged = BTreeMap::new();
+    let pelvis = Arc::new(pelvis());
+    let url = format!("sqlite://{}?mode=rw", data.join("shenton.sqlite").display());
+    let mut in_analysis = 0;
     let began = Instant::now();
     for round in 0..20 {
         let process = Process::start(&data);
         let (web, dicom) = (process.web, process.dicom);
-        let by_dimse = std::thread::spawn(move || send_by_dimse(dicom, round));
+        let frame = pelvis.clone();
+        let by_dimse = std::thread::spawn(move || send_by_dimse(dicom, round, &frame));
         let by_stow = std::thread::spawn(move || send_by_stow(web, round));
         // Sometimes before the quiet period has passed, sometimes in the middle of analyses.
-        std::thread::sleep(Duration::from_millis(rng.random_range(20..1200)));
+        std::thread::sleep(Duration::from_millis(rng.random_range(20..2000)));
         process.kill();
         acknowledged.extend(by_dimse.join().unwrap());
         acknowledged.extend(by_stow.join().unwrap());
+        // What the dead process left behind says what it was at.
+        let db = db::Db::connect(&url).await.unwrap();
+        let counts = db.counts().await.unwrap();
+        in_analysis += u32::from(
+            counts
+                .iter()
+                .any(|(state, count)| *state == StudyState::Analysing && *count > 0),
+        );
     }
     println!(
-        "{} instances acknowledged before twenty kills in {:?}",
+        "{} instances acknowledged before twenty kills, {in_analysis} in an analysis, in {:?}",
         acknowledged.len(),
         began.elapsed()
     );
     assert!(acknowledged.len() > 100, "too few to mean anything");
+    assert!(
+        in_analysis >= 5,
+        "{in_analysis} of twenty kills came during an analysis"
+    );
 
     let process = Process::start(&data);
-    let url = format!("sqlite://{}?mode=rw", data.join("shenton.sqlite").display());
     let db = db::Db::connect(&url).await.unwrap();
     let studies = wait_until_final(&db, Duration::from_secs(120)).await;
     println!("{studies} studies final after {:?}", began.elapsed());

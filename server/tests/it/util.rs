@@ -197,7 +197,22 @@ pub fn sound(study: &str, instance: &str, size: u32) -> Vec<u8> {
     // What Digital X-Ray Image Storage needs; without it the writer makes a CR image.
     frame.detector_spacing = Some((0.14, 0.14));
     frame.presentation_shape = Some(PresentationLutShape::Identity);
-    dicom_io::write_dx(&frame, &metadata(study, instance, &frame)).unwrap()
+    dicom(study, instance, &frame)
+}
+
+/// A simulated pelvis, which goes through every network.
+pub fn pelvis() -> Frame {
+    let request = phantom::Request {
+        view: Some(phantom::View::FrontalPelvis),
+        columns: Some(1600),
+        ..phantom::Request::default()
+    };
+    phantom::Case::draw(&phantom::Config::default(), &request, 5).render()
+}
+
+/// A frame as a file.
+pub fn dicom(study: &str, instance: &str, frame: &Frame) -> Vec<u8> {
+    dicom_io::write_dx(frame, &metadata(study, instance, frame)).unwrap()
 }
 
 fn metadata(study: &str, instance: &str, frame: &Frame) -> Metadata {

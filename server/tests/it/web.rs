@@ -320,10 +320,22 @@ async fn server_functions_ask_for_their_caller() {
         ("accounts", "{}"),
         ("models", "{}"),
     ] {
-        let response = web.post(&format!("/api/{name}"), "other=1", "application/json", body.to_owned()).await;
-        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{name}: {}", text(response).await);
+        let response = web
+            .post(&format!("/api/{name}"), "other=1", "application/json", body.to_owned())
+            .await;
+        assert_eq!(
+            response.status(),
+            StatusCode::UNAUTHORIZED,
+            "{name}: {}",
+            text(response).await
+        );
     }
-    assert_eq!(web.post("/api/worklist", &reader, "application/json", query).await.status(), StatusCode::OK);
+    assert_eq!(
+        web.post("/api/worklist", &reader, "application/json", query)
+            .await
+            .status(),
+        StatusCode::OK
+    );
     // A reader is signed in, but the accounts are the administrator's.
     let response = web.post("/api/accounts", &reader, "application/json", "{}").await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN, "{}", text(response).await);

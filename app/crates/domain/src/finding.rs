@@ -132,7 +132,11 @@ pub struct LocationScores {
 impl LocationScores {
     /// The likelier of the two fracture locations.
     pub fn likelier(&self) -> FractureLocation {
-        if self.intracapsular >= self.extracapsular { FractureLocation::Intracapsular } else { FractureLocation::Extracapsular }
+        if self.intracapsular >= self.extracapsular {
+            FractureLocation::Intracapsular
+        } else {
+            FractureLocation::Extracapsular
+        }
     }
 }
 
@@ -195,8 +199,12 @@ pub enum AnswerValue {
 }
 
 impl AnswerValue {
-    pub const ALL: [AnswerValue; 4] =
-        [AnswerValue::None, AnswerValue::Intracapsular, AnswerValue::Extracapsular, AnswerValue::CannotTell];
+    pub const ALL: [AnswerValue; 4] = [
+        AnswerValue::None,
+        AnswerValue::Intracapsular,
+        AnswerValue::Extracapsular,
+        AnswerValue::CannotTell,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {

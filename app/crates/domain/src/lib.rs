@@ -12,8 +12,8 @@ mod study;
 pub use account::{Role, User};
 pub use audit::{AuditAction, AuditEvent, AuditFilter, AuditOutcome};
 pub use finding::{
-    Answer, AnswerValue, Call, Exclusion, FractureLocation, HipExclusion, HipFinding, HipStatus, ImageReading, LocationScores,
-    Milliseconds, ModelName, PixelBox, ReadingStatus, Score, Side,
+    Answer, AnswerValue, Call, Exclusion, FractureLocation, HipExclusion, HipFinding, HipStatus, ImageReading,
+    LocationScores, Milliseconds, ModelName, PixelBox, ReadingStatus, Score, Side,
 };
 pub use ids::{AccountId, JobId, SeriesUid, SiteId, SopUid, StudyUid, Timestamp};
 pub use study::{

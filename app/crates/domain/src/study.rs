@@ -18,8 +18,13 @@ pub enum StudyState {
 }
 
 impl StudyState {
-    pub const ALL: [StudyState; 5] =
-        [StudyState::Receiving, StudyState::Waiting, StudyState::Analysing, StudyState::Done, StudyState::Failed];
+    pub const ALL: [StudyState; 5] = [
+        StudyState::Receiving,
+        StudyState::Waiting,
+        StudyState::Analysing,
+        StudyState::Done,
+        StudyState::Failed,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -95,7 +100,11 @@ impl ResultSummary {
 
     /// The summary of a study's readings.
     pub fn of(readings: &[ImageReading]) -> Self {
-        let worst = readings.iter().flat_map(|reading| &reading.hips).filter_map(|hip| hip.call).max();
+        let worst = readings
+            .iter()
+            .flat_map(|reading| &reading.hips)
+            .filter_map(|hip| hip.call)
+            .max();
         match worst {
             Some(Call::Definite) => ResultSummary::Definite,
             Some(Call::Doubtful) => ResultSummary::Doubtful,

@@ -1275,7 +1275,7 @@ fn limb(config: &Config, request: &Request, seed: u64, view: View, person: Perso
         if c.chance(0.5) {
             for _ in 0..1 + c.below(5) {
                 let mut points = vec![[c.gauss(0.0, 90.0), c.gauss(0.0, 90.0)]];
-                let mut heading: f32 = c.uniform(0.0, 6.28);
+                let mut heading: f32 = c.uniform(0.0, std::f32::consts::TAU);
                 for _ in 0..5 {
                     let last = points[points.len() - 1];
                     heading += c.gauss(0.0, 0.5);

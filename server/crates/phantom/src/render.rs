@@ -318,17 +318,17 @@ fn blobs(scene: &Scene, grid: &Grid, out: &mut [Lengths]) {
             let (s, c) = blob.turn.sin_cos();
             let first = ((blob.centre[0] - reach - grid.left) / grid.step_x).floor().max(0.0) as usize;
             let last = ((blob.centre[0] + reach - grid.left) / grid.step_x).ceil().max(0.0) as usize;
-            for column in first..last.min(grid.width) {
+            for (column, taken) in taken.iter_mut().enumerate().take(last).skip(first) {
                 let (dx, dy) = (grid.x(column) - blob.centre[0], y - blob.centre[1]);
                 let (a, b) = ((dx * c + dy * s) / blob.radii[0], (dy * c - dx * s) / blob.radii[1]);
                 let q = 1.0 - a * a - b * b;
                 if q > 0.0 {
                     let depth = blob.depth * q.sqrt();
                     // Pockets lie beside each other more than behind each other.
-                    taken[column] = if blob.depth < 0.0 {
-                        taken[column] + depth
+                    *taken = if blob.depth < 0.0 {
+                        *taken + depth
                     } else {
-                        taken[column].max(depth) + taken[column].min(depth) * 0.25
+                        taken.max(depth) + taken.min(depth) * 0.25
                     };
                 }
             }

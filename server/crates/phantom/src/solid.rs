@@ -270,7 +270,7 @@ fn cone_sample(c: &Cone, p: &P8) -> (f32x8, f32x8, f32x8) {
     let mut shell = s(c.shell[0]) + s(c.shell[1] - c.shell[0]) * t;
     if c.thick != V3::default() {
         let towards = (qx * s(c.thick.x) + qy * s(c.thick.y) + qz * s(c.thick.z)) / q.fast_max(s(1.0));
-        shell = shell * (s(1.0) + towards).fast_max(s(0.25));
+        shell *= (s(1.0) + towards).fast_max(s(0.25));
     }
     (distance, shell, s(c.fill))
 }
@@ -641,7 +641,7 @@ impl Group {
                 let e1 = clip_at(&p);
                 let low = e0.fast_min(e1);
                 let span = (e0.fast_max(e1) - low).fast_max(s(1e-3));
-                length = length * ((zero - low) / span).fast_max(zero).fast_min(s(1.0));
+                length *= ((zero - low) / span).fast_max(zero).fast_min(s(1.0));
                 e0 = e1;
             }
             shell_sum += (inside - deep) * length;

@@ -51,10 +51,10 @@ impl Label {
         let unit = self.height / 7.0;
         let (column, row) = ((x - self.at[0]) / unit, (self.at[1] - y) / unit);
         let count = self.text.chars().count() as f32;
-        if row < -1.5 || row >= 8.5 || column < -1.5 || column >= count * 6.0 + 0.5 {
+        if !(-1.5..8.5).contains(&row) || !(-1.5..count * 6.0 + 0.5).contains(&column) {
             return 0;
         }
-        if row >= 0.0 && row < 7.0 && column >= 0.0 {
+        if (0.0..7.0).contains(&row) && column >= 0.0 {
             let index = (column / 6.0) as usize;
             let inner = column - index as f32 * 6.0;
             if let Some(letter) = self.text.chars().nth(index)

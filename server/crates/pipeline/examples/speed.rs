@@ -21,8 +21,7 @@ fn main() {
         ("frontal 64", Architecture::Plain(PlainConfig::frontal()), 64),
         ("metal 128", Architecture::Plain(PlainConfig::metal()), 32),
         ("bounding 256", Architecture::Plain(PlainConfig::bounding()), 16),
-        ("compact 256", dense(256, &[6, 8, 12, 12]), 16),
-        ("compact 320", dense(320, &[6, 8, 12, 12]), 16),
+        ("compact 256", Architecture::DenseNet(DenseNetConfig::compact()), 16),
         ("paper at 256", dense(256, &[6, 8, 10, 14, 18]), 16),
         ("paper", Architecture::DenseNet(DenseNetConfig::paper()), 1),
     ];

@@ -116,8 +116,7 @@ pub struct DenseNetConfig {
     pub growth: usize,
     /// Channels between the 1x1 and the 3x3 convolution of a layer.
     pub bottleneck: usize,
-    /// Layers of each block; transitions that halve map and channels stand between and, where `last_transition`,
-    /// only between blocks.
+    /// Layers of each block; a transition that halves map and channels stands between two blocks.
     pub blocks: Vec<usize>,
     pub dropout: f64,
     pub slope: f64,
@@ -141,7 +140,9 @@ impl DenseNetConfig {
     pub fn compact() -> Self {
         Self {
             input: 256,
-            blocks: vec![6, 8, 12, 12],
+            blocks: vec![3, 6, 12, 12],
+            // Little, as its training is short.
+            dropout: 0.05,
             ..Self::paper()
         }
     }

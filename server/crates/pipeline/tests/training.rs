@@ -3,6 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pipeline::nn::{Architecture, DenseNetConfig, PlainConfig};
 use pipeline::train::{Augment, Data, Fit, Progress, Rehearsal, TrainConfig, simulate, train};
@@ -41,12 +42,19 @@ fn config(network: Architecture, side: usize) -> TrainConfig {
     }
 }
 
+/// One training at a time: the first weights come from the process's one stream of random numbers.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn frontal() -> TrainConfig {
     config(Architecture::Plain(PlainConfig::frontal()), 72)
 }
 
 #[test]
 fn each_network_trains() {
+    let _alone = alone();
     let dense = DenseNetConfig {
         input: 64,
         blocks: vec![2, 2],
@@ -103,6 +111,7 @@ fn each_network_trains() {
 
 #[test]
 fn training_goes_on_where_it_stopped() {
+    let _alone = alone();
     let cache = tempfile::tempdir().unwrap();
     let run = |out: &Path, stop: Option<usize>| {
         let mut losses = Vec::new();
@@ -137,6 +146,7 @@ fn training_goes_on_where_it_stopped() {
 
 #[test]
 fn simulated_sets_repeat_and_the_cache_holds_them() {
+    let _alone = alone();
     let cache = tempfile::tempdir().unwrap();
     let make = |cache: Option<&Path>| simulate(NetworkName::Metal, &frontal(), cache, &mut |_, _| {}).unwrap();
     let (plain, first, second) = (make(None), make(Some(cache.path())), make(Some(cache.path())));
@@ -154,6 +164,7 @@ fn simulated_sets_repeat_and_the_cache_holds_them() {
 
 #[test]
 fn a_wrong_configuration_is_refused() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config.toml");
     assert!(matches!(TrainConfig::read(&path), Err(Error::Missing { .. })));
@@ -167,6 +178,7 @@ fn a_wrong_configuration_is_refused() {
 
 #[test]
 fn committed_configurations_are_read() {
+    let _alone = alone();
     let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/configs");
     let mut seen = 0;
     for profile in ["compact", "paper"] {

@@ -100,7 +100,7 @@ impl Hemipelvis {
         let front_spine = on_ball(centre + along * (long * 0.99));
         let back_spine = before.map_or(centre, |b| b.0);
         // Body of the ilium.
-        let roof = v(-1.0 * k, r + 9.0 * k, 2.0 * k);
+        let roof = v(-k, r + 9.0 * k, 2.0 * k);
         g.push(cone(roof, p(-12.0, 50.0, -10.0), 11.0, 9.0).flat(normal, 0.8));
         g.push(cone(roof, p(4.0, 62.0, 6.0), 10.0, 5.0).flat(normal, 0.6));
         g.push(cone(p(-12.0, 46.0, -12.0), p(-31.0, 62.0, -42.0), 11.0, 9.0).flat(normal, 0.8));

@@ -1,4 +1,4 @@
-//! Pictures a second: `speed`.
+//! Pictures a second: `xray_speed`.
 
 use std::time::Instant;
 
