@@ -168,6 +168,8 @@ export async function openBoxedStudy(page: Page): Promise<void> {
   await demoIsRead(page);
   const row = page.locator('table.worklist tbody tr', {
     has: page.locator('.result-definite, .result-doubtful, .result-negative'),
+    // Never a real radiograph: a screenshot of this page is part of the project.
+    hasText: 'SIMULATED',
   });
   await row.first().locator('td.patient a').click();
   await pictureIsThere(page);
