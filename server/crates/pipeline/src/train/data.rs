@@ -100,7 +100,7 @@ fn hip_picture(case: &Case, hips: &Hips, side: Side, pixels: usize) -> Picture {
 /// The samples of one seed: one whole picture, or up to two hips.
 fn draw(network: NetworkName, config: &TrainConfig, seed: u64) -> Vec<Sample> {
     let simulator = phantom::Config::default();
-    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5EED_0F_DA7A);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x005E_ED0F_DA7A);
     let positive = rng.random_bool(config.data.positives);
     let side = config.data.side;
     let frontal = Request {
