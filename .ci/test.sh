@@ -60,11 +60,8 @@ bundle_size() {
 }
 
 check   "format"                cargo fmt --all -- --check
-# Matters of taste that the kernels (many sizes), dicom-ul (large PDUs) and checks that NaN must fail break on purpose.
-allowed=(-A clippy::too_many_arguments -A clippy::result_large_err -A clippy::large_enum_variant
-    -A clippy::neg_cmp_op_on_partial_ord)
-check   "clippy"                cargo clippy --release --all-targets -- -D warnings "${allowed[@]}"
-check   "clippy, viewer"        cargo clippy --release -p viewer --all-targets -- -D warnings "${allowed[@]}"
+check   "clippy"                cargo clippy --release --all-targets -- -D warnings
+check   "clippy, viewer"        cargo clippy --release -p viewer --all-targets -- -D warnings
 counted "native tests"          cargo test --release
 counted "native tests, viewer"  cargo test --release -p viewer
 check   "wasm leg"              wasm_leg

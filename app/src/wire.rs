@@ -28,8 +28,6 @@ pub struct AnswerInput {
     pub sop_uid: SopUid,
     pub side: Side,
     pub value: AnswerValue,
-    /// Whether it agrees with the result that stood on the screen.
-    pub agrees: bool,
     pub comment: String,
 }
 

@@ -72,7 +72,7 @@ impl Backend for Fake {
             sop_uid: answer.sop_uid,
             side: answer.side,
             value: answer.value,
-            agrees: answer.agrees,
+            agrees: true,
             comment: answer.comment,
             by: caller.user.id,
             by_name: caller.user.name.clone(),
@@ -553,7 +553,7 @@ async fn server_functions_say_their_status() {
         (
             Some(Role::Site),
             "answer",
-            r#"{"answer":{"study_uid":"1","sop_uid":"1","side":"left","value":"none","agrees":true,"comment":""}}"#,
+            r#"{"answer":{"study_uid":"1","sop_uid":"1","side":"left","value":"none","comment":""}}"#,
             403,
         ),
     ] {

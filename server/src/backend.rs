@@ -6,8 +6,8 @@ use app::AppError;
 use app::backend::async_trait;
 use app::backend::{AnswerInput, AuditCheck, Backend, Caller, ModelCard, NewAccount};
 use domain::{
-    AccountId, Answer, AnswerValue, AuditAction, AuditEvent, AuditFilter, Call, Page, QuarantineItem, SiteId,
-    StudyDetail, StudyQuery, StudyRow, StudyState, StudyUid, User,
+    AccountId, Answer, AuditAction, AuditEvent, AuditFilter, Page, QuarantineItem, SiteId, StudyDetail, StudyQuery,
+    StudyRow, StudyState, StudyUid, User,
 };
 use tokio::sync::broadcast;
 
@@ -126,12 +126,7 @@ impl Backend for ServerBackend {
             .reading
             .as_ref()
             .and_then(|reading| reading.hips.iter().find(|hip| hip.side == input.side));
-        let suspected = hip.and_then(|hip| hip.call).map(|call| call != Call::Negative);
-        let agrees = match input.value {
-            AnswerValue::None => suspected == Some(false),
-            AnswerValue::Intracapsular | AnswerValue::Extracapsular => suspected == Some(true),
-            AnswerValue::CannotTell => false,
-        };
+        let agrees = hip.is_some_and(|hip| hip.agrees(input.value));
         let answer = self
             .db
             .add_answer(db::NewAnswer {

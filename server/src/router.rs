@@ -1,13 +1,19 @@
 //! Every route on one page.
 
+use std::sync::LazyLock;
+
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
-use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
+use leptos_axum::{
+    AxumRouteListing, LeptosRoutes, ResponseOptions, generate_route_list, render_app_async_with_context,
+};
 use time::Duration;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -38,16 +44,14 @@ pub fn router(state: AppState) -> Router {
         ));
 
     let shell_options = state.leptos.clone();
+    let shell = move || app::shell(shell_options.clone());
     let page_state = state.clone();
+    let context = move || page_context(&page_state);
     // The pages, and the server functions under /api.
     let pages = Router::new()
-        .leptos_routes_with_context(
-            &state,
-            generate_route_list(app::App),
-            move || page_context(&page_state),
-            move || app::shell(shell_options.clone()),
-        )
+        .leptos_routes_with_context(&state, routes(), context.clone(), shell.clone())
         .route_layer(from_fn(caller::require_page));
+    let no_such_page = render_app_async_with_context(context, shell);
 
     let signed_in = Router::new()
         .route("/upload/file", post(upload::file))
@@ -73,6 +77,14 @@ pub fn router(state: AppState) -> Router {
         .merge(pages)
         .merge(signed_in)
         .merge(public)
+        .fallback(async move |request: Request| {
+            let accepts = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
+            if accepts.is_some_and(|accepts| accepts.contains("text/html")) {
+                no_such_page(request).await
+            } else {
+                StatusCode::NOT_FOUND.into_response()
+            }
+        })
         .layer(from_fn_with_state(state.clone(), caller::identify))
         .layer(sessions)
         .layer(from_fn(csrf::refuse_cross_site))
@@ -82,6 +94,12 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn(headers::secure))
         .layer(CatchPanicLayer::new())
         .with_state(state)
+}
+
+/// The pages' addresses; worked out once, as every listing renders the application.
+fn routes() -> Vec<AxumRouteListing> {
+    static ROUTES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_list(app::App));
+    ROUTES.clone()
 }
 
 /// What every page and server function finds in its context.

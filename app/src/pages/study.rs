@@ -463,18 +463,6 @@ fn Findings(
     .into_any()
 }
 
-/// The answer that agrees with a hip's result, where there is a result.
-pub fn agreeing(hip: &HipFinding) -> Option<AnswerValue> {
-    match hip.call? {
-        Call::Negative => Some(AnswerValue::None),
-        Call::Doubtful | Call::Definite => match hip.location?.likelier() {
-            FractureLocation::Extracapsular => Some(AnswerValue::Extracapsular),
-            FractureLocation::Intracapsular => Some(AnswerValue::Intracapsular),
-            FractureLocation::None => Some(AnswerValue::None),
-        },
-    }
-}
-
 #[component]
 fn Hip(
     hip: HipFinding,
@@ -596,7 +584,7 @@ fn History(answers: Memo<Vec<Answer>>) -> impl IntoView {
 fn AnswerForm(hip: HipFinding, sop: domain::SopUid, detail: RwSignal<StudyDetail>) -> impl IntoView {
     let ready = expect_context::<Desk>().ready;
     let side = hip.side;
-    let agreeing = agreeing(&hip);
+    let agreeing = hip.agreeing();
     let chosen = RwSignal::new(None::<AnswerValue>);
     let comment = RwSignal::new(String::new());
     let study = detail.with_untracked(|detail| detail.row.study_uid.clone());
@@ -606,7 +594,6 @@ fn AnswerForm(hip: HipFinding, sop: domain::SopUid, detail: RwSignal<StudyDetail
             sop_uid: sop.clone(),
             side,
             value,
-            agrees: agreeing == Some(value),
             comment: comment.get_untracked().trim().to_owned(),
         });
         async move {

@@ -155,6 +155,29 @@ pub struct HipFinding {
     pub call: Option<Call>,
 }
 
+impl HipFinding {
+    /// The answer that agrees with the result; none where there is no result, or a suspicion without a location.
+    pub fn agreeing(&self) -> Option<AnswerValue> {
+        match self.call? {
+            Call::Negative => Some(AnswerValue::None),
+            Call::Doubtful | Call::Definite => Some(match self.location?.likelier() {
+                FractureLocation::Extracapsular => AnswerValue::Extracapsular,
+                FractureLocation::Intracapsular => AnswerValue::Intracapsular,
+                FractureLocation::None => AnswerValue::None,
+            }),
+        }
+    }
+
+    /// Whether an answer agrees with the result; any fracture does with a suspicion that has no location.
+    pub fn agrees(&self, answer: AnswerValue) -> bool {
+        match (self.agreeing(), self.call) {
+            (Some(value), _) => value == answer,
+            (None, Some(_)) => matches!(answer, AnswerValue::Intracapsular | AnswerValue::Extracapsular),
+            (None, None) => false,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelName {
     pub name: String,

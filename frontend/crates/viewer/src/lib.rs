@@ -13,5 +13,4 @@ mod tiles;
 mod wire;
 
 pub use api::{BoxStyle, Command, HipBox, Options, State, Tool};
-pub use load::forget_frames;
 pub use mount::{Handle, Viewer};

@@ -38,11 +38,6 @@ pub enum LoadError {
     Wire(#[from] WireError),
 }
 
-/// Lets go of every cached frame; for a sign-out.
-pub fn forget_frames() {
-    CACHE.with_borrow_mut(FrameCache::clear);
-}
-
 /// The frame of an address, from the cache or from the server.
 ///
 /// `progress` hears the received share, 0 to 1, once it is known.

@@ -53,8 +53,8 @@ pub struct Agreed {
     pub peer_max_pdu: u32,
 }
 
-/// Answers a request: what was agreed, and the PDU that says so; or the PDU that rejects it.
-pub fn negotiate(request: AssociationRQ, max_pdu: u32) -> Result<(Agreed, Pdu), Pdu> {
+/// Answers a request: what was agreed, and the PDU that says so; or its rejection.
+pub fn negotiate(request: AssociationRQ, max_pdu: u32) -> Result<(Agreed, Pdu), AssociationRJ> {
     // PS3.8 table 9-11: only bit 0 of the version is tested.
     if request.protocol_version & 1 == 0 {
         return Err(reject(AssociationRJSource::ServiceUser(
@@ -113,11 +113,11 @@ pub fn congestion() -> Pdu {
     })
 }
 
-fn reject(source: AssociationRJSource) -> Pdu {
-    Pdu::AssociationRJ(AssociationRJ {
+fn reject(source: AssociationRJSource) -> AssociationRJ {
+    AssociationRJ {
         result: AssociationRJResult::Permanent,
         source,
-    })
+    }
 }
 
 fn answer(proposed: &PresentationContextProposed) -> PresentationContextResult {
@@ -222,6 +222,6 @@ mod tests {
     fn another_application_context_is_rejected() {
         let mut wrong = request("1.2.840.10008.1.1", &["1.2.840.10008.1.2"]);
         wrong.application_context_name = "1.2.3".to_owned();
-        assert!(matches!(negotiate(wrong, 65536), Err(Pdu::AssociationRJ(_))));
+        assert!(negotiate(wrong, 65536).is_err());
     }
 }

@@ -383,7 +383,7 @@ impl<S: Store> Session<S> {
             }
             Err(reject) => {
                 tracing::info!(peer = %self.peer, "association rejected");
-                return self.send(stream, &reject).await;
+                return self.send(stream, &Pdu::AssociationRJ(reject)).await;
             }
         };
         tracing::debug!(peer = %self.peer, calling_ae = agreed.calling_ae, this = self.options.ae_title, "association");

@@ -442,19 +442,20 @@ impl Station {
         let room = request.station;
         let mut d = Draw::new(room.map_or(seed, |room| room.seed), stream::STATION);
         let choice = d.weighted(&[0.2, 0.4, 0.25, 0.15]);
-        let look = d.weighted(&[0.34, 0.20, 0.20, 0.16, 0.10]);
-        // Plain film-like, MUSICA-like, harmonised, equalised, old CR with one unsharp mask.
+        let look = d.weighted(&[0.16, 0.26, 0.26, 0.20, 0.12]);
+        // Plain film-like, MUSICA-like, harmonised, equalised, old CR with one unsharp mask. How far the large scale
+        // is held back and detail brought out was set against the hips of the corpus, see the README.
         let (base_gain, detail_gain, base_sigma) = match look {
-            0 => (d.uniform(0.9, 1.0), d.uniform(1.0, 1.1), d.uniform(10.0, 20.0)),
-            1 => (d.uniform(0.60, 0.85), d.uniform(1.0, 1.3), d.uniform(8.0, 16.0)),
-            2 => (d.uniform(0.50, 0.75), d.uniform(1.1, 1.45), d.uniform(10.0, 20.0)),
-            3 => (d.uniform(0.55, 0.8), d.uniform(1.0, 1.2), d.uniform(12.0, 20.0)),
-            _ => (d.uniform(0.9, 1.0), d.uniform(1.0, 1.1), d.uniform(8.0, 14.0)),
+            0 => (d.uniform(0.75, 1.0), d.uniform(1.0, 1.2), d.uniform(10.0, 20.0)),
+            1 => (d.uniform(0.40, 0.75), d.uniform(1.0, 1.4), d.uniform(8.0, 16.0)),
+            2 => (d.uniform(0.35, 0.65), d.uniform(1.0, 1.5), d.uniform(10.0, 20.0)),
+            3 => (d.uniform(0.35, 0.65), d.uniform(0.9, 1.3), d.uniform(12.0, 20.0)),
+            _ => (d.uniform(0.70, 1.0), d.uniform(1.0, 1.2), d.uniform(8.0, 14.0)),
         };
         let (edge_gain, edge_sigma) = match look {
             0 => (d.uniform(0.0, 0.4), d.uniform(0.3, 0.8)),
-            4 => (d.uniform(0.3, 0.9), d.uniform(0.8, 2.0)),
-            _ => (d.uniform(0.1, 0.6), d.uniform(0.3, 1.2)),
+            4 => (d.uniform(0.3, 0.8), d.uniform(0.8, 2.0)),
+            _ => (d.uniform(0.0, 0.6), d.uniform(0.3, 1.2)),
         };
         let dark = d.chance(0.65);
         let bright_view = matches!(view, View::Chest | View::LumbarSpine | View::LateralHip);
@@ -500,7 +501,7 @@ impl Station {
             distance,
             dose,
             dqe: d.uniform(0.28, 0.68),
-            scatter: d.uniform(0.2, 0.85),
+            scatter: d.uniform(0.15, 0.7),
             heel: d.gauss(0.0, 0.03),
         }
     }

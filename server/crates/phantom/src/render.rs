@@ -166,9 +166,9 @@ pub fn lengths(scene: &Scene, grid: &Grid) -> Vec<Lengths> {
         for (column, l) in line.iter_mut().enumerate() {
             let x = grid.x(column);
             // Muscles, fat between them, bowel and clothes: uneven at every size.
-            let uneven = 0.030 * value_noise(seed ^ 21, x / 42.0, y / 55.0)
-                + 0.020 * value_noise(seed ^ 22, x / 17.0, y / 21.0)
-                + 0.010 * value_noise(seed ^ 23, x / 6.0, y / 7.0);
+            let uneven = 0.034 * value_noise(seed ^ 21, x / 42.0, y / 55.0)
+                + 0.022 * value_noise(seed ^ 22, x / 17.0, y / 21.0)
+                + 0.016 * value_noise(seed ^ 23, x / 6.0, y / 7.0);
             l[MUSCLE] = (l[MUSCLE] - l[BONE].max(0.0)).max(0.0) * (1.0 + uneven);
             for value in l.iter_mut() {
                 *value = value.max(0.0);
@@ -243,9 +243,10 @@ fn add(group: &Group, scene: &Scene, cell: &mut Lengths, shell: f32, fill: f32, 
                 fill *= match &group.grain {
                     Some(grain) => grain_factor(grain, &scene.tube, at, pitch),
                     None if pitch < 0.8 => {
+                        let l = value_noise(scene.texture_seed ^ 31, at[0] / 0.7, at[1] / 0.7);
                         let n = value_noise(scene.texture_seed, at[0] / 1.3, at[1] / 1.3);
                         let m = value_noise(scene.texture_seed ^ 77, at[0] / 3.1, at[1] / 3.1);
-                        1.0 + 0.14 * n + 0.12 * m
+                        1.0 + 0.45 * l + 0.42 * n + 0.24 * m
                     }
                     None => 1.0,
                 };
@@ -295,10 +296,11 @@ fn grain_factor(grain: &Grain, tube: &Tube, at: [f32; 2], pitch: f32) -> f32 {
         let (fan_angle, fan_radius) = (fu.atan2(fw.max(1.0)), (fu * fu + fw * fw).sqrt());
         let streaks = value_noise(grain.seed, fan_angle * 62.0, fan_radius / 13.0);
         let arcs = value_noise(grain.seed ^ 5, radius / 1.15, cu.atan2(cw) * 4.0);
-        let mesh =
-            value_noise(grain.seed ^ 9, u / 1.2, w / 1.2) * 0.5 + value_noise(grain.seed ^ 11, u / 2.7, w / 2.7) * 0.5;
-        let pattern = streaks * (0.25 + compressive) + arcs * (0.12 + 0.6 * tensile * (1.0 - 0.6 * loss)) + mesh * 0.5;
-        factor *= 1.0 + strength * (0.17 + 0.08 * loss) * pattern;
+        let mesh = value_noise(grain.seed ^ 15, u / 0.7, w / 0.7) * 0.6
+            + value_noise(grain.seed ^ 9, u / 1.3, w / 1.3) * 0.6
+            + value_noise(grain.seed ^ 11, u / 2.7, w / 2.7) * 0.4;
+        let pattern = streaks * (0.15 + 0.5 * compressive) + arcs * (0.12 + 0.5 * tensile * (1.0 - 0.6 * loss)) + mesh;
+        factor *= 1.0 + strength * (0.62 + 0.20 * loss) * pattern;
     }
     factor.max(0.05)
 }

@@ -187,11 +187,7 @@ impl Models {
     /// Where the two hips are.
     pub(crate) fn locate(&self, image: &GreyImage) -> Result<Hips, String> {
         let side = self.bounding.input;
-        let outputs = self
-            .bounding
-            .run(self.batch(vec![preprocess::whole(image, side)], side))?;
-        let outputs: [f32; 4] = outputs.try_into().map_err(|_| "not four outputs")?;
-        Ok(Hips::from_outputs(&outputs, image.width, image.height))
+        preprocess::locate(image, side, |inputs| self.bounding.run(self.batch(inputs, side)))
     }
 
     /// Probability of metal, a crop each.

@@ -559,12 +559,21 @@ struct BlockState {
     neck_mean: Vec<Vec<f32>>,
     neck_istd: Vec<Vec<f32>>,
     slope: f32,
-    dropout: f32,
-    seed: u64,
+    drop: Dropout,
 }
 
-fn drop_seed(seed: u64, layer: usize, row: usize) -> u64 {
-    seed ^ ((layer as u64 + 1) << 40) ^ (row as u64 + 1).wrapping_mul(0xA24B_AED4_963E_E407)
+/// Dropout that the backward pass repeats from its seed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dropout {
+    /// Share of outputs that are left out.
+    pub rate: f32,
+    pub seed: u64,
+}
+
+impl Dropout {
+    fn seed(self, layer: usize, row: usize) -> u64 {
+        self.seed ^ ((layer as u64 + 1) << 40) ^ (row as u64 + 1).wrapping_mul(0xA24B_AED4_963E_E407)
+    }
 }
 
 /// The 3x3 convolution of one image as a product and nine shifted sums; `y` is scratch of `9 * growth * area`.
@@ -597,8 +606,7 @@ fn block_forward(
     flat: Kept,
     eps: f32,
     slope: f32,
-    rate: f32,
-    seed: u64,
+    drop: Dropout,
 ) -> (BlockState, Vec<BatchMoments>) {
     let s = sizes;
     let (area, total) = (h * w, s.outputs());
@@ -661,7 +669,7 @@ fn block_forward(
                     (0..s.growth)
                         .map(|o| {
                             let row = &mut made[o * area..(o + 1) * area];
-                            dropout(row, rate, drop_seed(seed, layer, image * s.growth + o));
+                            dropout(row, drop.rate, drop.seed(layer, image * s.growth + o));
                             moments(row)
                         })
                         .collect()
@@ -707,8 +715,7 @@ fn block_forward(
             neck_mean,
             neck_istd,
             slope,
-            dropout: rate,
-            seed,
+            drop,
         },
         batches,
     )
@@ -768,7 +775,7 @@ fn block_backward(state: &BlockState, grad: &[f32]) -> (Vec<f32>, Vec<f32>) {
                         let row = &mut g[at.clone()];
                         let q = high[ch] * state.istd[ch];
                         affine_in_place(row, &out[at], 1.0, -q, q * state.mean[ch] - low[ch]);
-                        dropout(row, state.dropout, drop_seed(state.seed, layer, image * s.growth + o));
+                        dropout(row, state.drop.rate, state.drop.seed(layer, image * s.growth + o));
                         for tap in 0..TAPS {
                             let (dy, dx) = offset(tap);
                             copy_shifted(&mut y[(tap * s.growth + o) * area..][..area], row, h, w, -dy, -dx);
@@ -954,8 +961,7 @@ pub(crate) fn dense_block(
     sizes: BlockSizes,
     eps: f32,
     slope: f32,
-    rate: f32,
-    seed: u64,
+    drop: Dropout,
 ) -> Option<(Tensor<4>, Vec<BatchMoments>)> {
     let [n, _, h, w] = x.dims();
     debug_assert_eq!(flat.dims()[0], sizes.parameters());
@@ -963,7 +969,7 @@ pub(crate) fn dense_block(
     let prep = BlockStep.prepare::<NoCheckpointing>([tx.node(), tf.node()]);
     let x = Kept::new(tx.into_primitive());
     let flat = Kept::new(tf.into_primitive());
-    let (state, batches) = block_forward(sizes, [n, h, w], x.data(), flat, eps, slope, rate, seed);
+    let (state, batches) = block_forward(sizes, [n, h, w], x.data(), flat, eps, slope, drop);
     let out = state.out.0.clone();
     let out = match prep.compute_bound().stateful() {
         OpsKind::Tracked(prep) => prep.finish(Saved(Arc::new(state)), out),

@@ -407,8 +407,8 @@ impl Loaded {
         }
         for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
             let difference = (found - expected).abs();
-            // Written so that a NaN fails too.
-            if !(difference <= self.metadata.self_test.tolerance * (1.0 + expected.abs())) {
+            let allowed = self.metadata.self_test.tolerance * (1.0 + expected.abs());
+            if difference.is_nan() || difference > allowed {
                 return Err(fail(format!("output {i} is {found} where {expected} was recorded")));
             }
         }

@@ -9,7 +9,7 @@ use burn::tensor::module as ops;
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use serde::{Deserialize, Serialize};
 
-use crate::fused::{self, BatchMoments, BlockSizes, FoldedLayer};
+use crate::fused::{self, BatchMoments, BlockSizes, Dropout, FoldedLayer};
 use crate::kernels::Conv;
 
 /// Added to a variance before its root.
@@ -429,7 +429,11 @@ impl DenseBlock {
         if let Some(seed) = training {
             let flat = Tensor::cat(self.layers.iter().flat_map(DenseLayer::flat).collect(), 0);
             let (eps, slope) = (EPSILON as f32, self.slope as f32);
-            if let Some((y, batches)) = fused::dense_block(&x, &flat, sizes, eps, slope, self.dropout as f32, seed) {
+            let dropout = Dropout {
+                rate: self.dropout as f32,
+                seed,
+            };
+            if let Some((y, batches)) = fused::dense_block(&x, &flat, sizes, eps, slope, dropout) {
                 let device = y.device();
                 for (layer, batch) in self.layers.iter().zip(batches.chunks_exact(2)) {
                     layer.norm1.follow(&batch[0], &device);
@@ -583,6 +587,7 @@ impl DenseNet {
 }
 
 /// Any of the networks.
+#[allow(clippy::large_enum_variant, reason = "one value a network, never in a collection")]
 #[derive(Module, Debug)]
 pub enum Network {
     Plain(PlainCnn),

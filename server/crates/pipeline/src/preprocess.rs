@@ -38,21 +38,44 @@ pub struct Hips {
 }
 
 impl Hips {
-    /// From the localiser's outputs.
-    pub fn from_outputs(outputs: &[f32; 4], width: usize, height: usize) -> Self {
-        let size = [width as f32, height as f32];
-        let at = |i: usize| (outputs[i] * TARGET_SCALE + TARGET_MEAN[i]) * size[i % 2];
+    /// From the localiser's outputs for a region `[x0, y0, x1, y1]` of the picture.
+    pub fn from_outputs(outputs: &[f32; 4], region: [f32; 4]) -> Self {
+        let at = |i: usize| {
+            let (start, end) = (region[i % 2], region[2 + i % 2]);
+            start + (outputs[i] * TARGET_SCALE + TARGET_MEAN[i]) * (end - start)
+        };
         Self {
             right: [at(0), at(1)],
             left: [at(2), at(3)],
         }
     }
 
-    /// The localiser's targets: zero mean, so that its head needs no bias.
-    pub fn targets(&self, width: usize, height: usize) -> [f32; 4] {
+    /// The localiser's targets in a region of the picture: zero mean, so that its head needs no bias.
+    pub fn targets(&self, region: [f32; 4]) -> [f32; 4] {
         let at = [self.right[0], self.right[1], self.left[0], self.left[1]];
-        let size = [width as f32, height as f32];
-        std::array::from_fn(|i| (at[i] / size[i % 2] - TARGET_MEAN[i]) / TARGET_SCALE)
+        std::array::from_fn(|i| {
+            let (start, end) = (region[i % 2], region[2 + i % 2]);
+            ((at[i] - start) / (end - start) - TARGET_MEAN[i]) / TARGET_SCALE
+        })
+    }
+
+    /// What the localiser looks at when it looks again: a square of twice the distance between the hips around
+    /// their middle, in which every pelvis lies the same way and has its true proportions.
+    pub fn frame(&self) -> [f32; 4] {
+        let middle = [
+            (self.right[0] + self.left[0]) / 2.0,
+            (self.right[1] + self.left[1]) / 2.0,
+        ];
+        square(middle, 2.0 * self.distance())
+    }
+
+    /// The mean of two findings.
+    fn mean(&self, other: &Self) -> Self {
+        let mean = |a: [f32; 2], b: [f32; 2]| [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0];
+        Self {
+            right: mean(self.right, other.right),
+            left: mean(self.left, other.left),
+        }
     }
 
     /// Distance between the two in pixels.
@@ -103,12 +126,65 @@ pub fn inside(square: [f32; 4], width: usize, height: usize) -> f32 {
     w.max(0.0) * h.max(0.0) / ((x1 - x0) * (y1 - y0)).max(1e-6)
 }
 
+/// The region `[x0, y0, x1, y1]` of the whole picture.
+pub fn everything(image: &GreyImage) -> [f32; 4] {
+    [0.0, 0.0, image.width as f32, image.height as f32]
+}
+
 /// The whole picture as a network's input, `side * side` values.
 pub fn whole(image: &GreyImage, side: usize) -> Vec<f32> {
-    let mut small = image.resample([0.0, 0.0, image.width as f32, image.height as f32], side, side);
+    look(image, everything(image), side, false)
+}
+
+/// A region of the picture squeezed into a square as a network's input, black where it leaves the picture.
+fn look(image: &GreyImage, region: [f32; 4], side: usize, mirror: bool) -> Vec<f32> {
+    let mut small = image.resample(region, side, side);
+    if mirror {
+        small = small.mirrored();
+    }
     stretch(&mut small.data, None);
     centre(&mut small.data);
     small.data
+}
+
+/// How often the localiser looks again at what it found.
+const LOOKS_AGAIN: usize = 2;
+
+/// Finds both hips: first on the whole picture, then again in the frame around what was found, where the network
+/// knows the pelvis at one size and place, so that what is left of the error shrinks. Each time it also sees the
+/// mirror image, and the mean of both counts.
+///
+/// `run` takes a batch of inputs of `side * side` values and gives four outputs each.
+///
+/// # Errors
+/// What `run` answers, or where it gives another number of outputs.
+pub fn locate(
+    image: &GreyImage,
+    side: usize,
+    run: impl Fn(Vec<Vec<f32>>) -> Result<Vec<f32>, String>,
+) -> Result<Hips, String> {
+    let find = |region: [f32; 4]| -> Result<Hips, String> {
+        let outputs = run(vec![look(image, region, side, false), look(image, region, side, true)])?;
+        let (plain, mirrored) = outputs.split_at(outputs.len() / 2);
+        let hips = |outputs: &[f32]| -> Result<Hips, String> {
+            let outputs: &[f32; 4] = outputs.try_into().map_err(|_| "not four outputs")?;
+            Ok(Hips::from_outputs(outputs, region))
+        };
+        let (plain, mirrored) = (hips(plain)?, hips(mirrored)?);
+        let back = |[x, y]: [f32; 2]| [region[0] + region[2] - x, y];
+        Ok(plain.mean(&Hips {
+            right: back(mirrored.left),
+            left: back(mirrored.right),
+        }))
+    };
+    let mut hips = find(everything(image))?;
+    for _ in 0..LOOKS_AGAIN {
+        if !hips.plausible(image.width, image.height) {
+            break;
+        }
+        hips = find(hips.frame())?;
+    }
+    Ok(hips)
 }
 
 /// A hip crop as a network's input, `side * side` values; `mirror` turns a left hip into the canonical right one.
@@ -176,9 +252,30 @@ mod tests {
     #[test]
     fn targets_round_trip() {
         let hips = hips([500.0, 1200.0], [1700.0, 1180.0]);
-        let back = Hips::from_outputs(&hips.targets(2200, 1900), 2200, 1900);
-        assert!((back.right[0] - 500.0).abs() < 0.01 && (back.left[1] - 1180.0).abs() < 0.01);
-        assert!(hips.targets(2200, 1900).iter().all(|t| t.abs() < 2.0));
+        for region in [[0.0, 0.0, 2200.0, 1900.0], [-100.0, 50.0, 2300.0, 2450.0], hips.frame()] {
+            let back = Hips::from_outputs(&hips.targets(region), region);
+            assert!((back.right[0] - 500.0).abs() < 0.01 && (back.left[1] - 1180.0).abs() < 0.01);
+            assert!(hips.targets(region).iter().all(|t| t.abs() < 2.0));
+        }
+    }
+
+    #[test]
+    fn a_second_look_mends_the_first() {
+        // A stand-in for the network that always answers the hips' mean place: on the whole picture that is wrong,
+        // but it is where a frame that is right has them, so looking again must not move away from it.
+        let image = GreyImage::new(400, 300);
+        let middle = locate(&image, 32, |inputs| {
+            assert!(inputs.iter().all(|input| input.len() == 32 * 32));
+            Ok(vec![0.0; 4 * inputs.len()])
+        })
+        .unwrap();
+        assert!((middle.right[0] + middle.left[0] - 400.0).abs() < 0.1);
+        assert_eq!(middle.right[1], middle.left[1]);
+        // What the mirror image says is turned back: both hips found too far to the picture's right cancel out.
+        let skewed = locate(&image, 32, |inputs| Ok([0.5, 0.0, 0.5, 0.0].repeat(inputs.len()))).unwrap();
+        assert!((skewed.right[0] + skewed.left[0] - 400.0).abs() < 0.1);
+        assert!(locate(&image, 32, |_| Err("broken".to_owned())).is_err());
+        assert!(locate(&image, 32, |_| Ok(vec![0.0; 7])).is_err());
     }
 
     #[test]

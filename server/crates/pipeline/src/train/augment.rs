@@ -58,12 +58,18 @@ impl Map {
         }
     }
 
-    /// Where a point of the picture (0 to 1) falls in the input (0 to 1).
-    pub fn inverse(&self, point: [f32; 2], picture: &Picture) -> [f32; 2] {
-        let d = [
-            point[0] * picture.width as f32 - self.centre[0],
-            point[1] * picture.height as f32 - self.centre[1],
-        ];
+    /// A region `[x0, y0, x1, y1]` of a picture, in its pixels.
+    pub fn region([x0, y0, x1, y1]: [f32; 4]) -> Self {
+        Self {
+            centre: [(x0 + x1) / 2.0, (y0 + y1) / 2.0],
+            m: [(x1 - x0) / 2.0, 0.0, 0.0, (y1 - y0) / 2.0],
+            flipped: false,
+        }
+    }
+
+    /// Where a point of the picture, in its pixels, falls in the input (0 to 1).
+    pub fn inverse(&self, point: [f32; 2]) -> [f32; 2] {
+        let d = [point[0] - self.centre[0], point[1] - self.centre[1]];
         let det = self.m[0] * self.m[3] - self.m[1] * self.m[2];
         let u = (self.m[3] * d[0] - self.m[1] * d[1]) / det;
         let v = (self.m[0] * d[1] - self.m[2] * d[0]) / det;
@@ -72,10 +78,9 @@ impl Map {
 }
 
 impl Augment {
-    /// Draws a geometry around the middle `part` of the picture.
-    pub(crate) fn map(&self, picture: &Picture, part: f32, rng: &mut ChaCha8Rng) -> Map {
+    /// Draws a geometry around an upright map.
+    pub(crate) fn map(&self, base: Map, rng: &mut ChaCha8Rng) -> Map {
         let mut spread = |by: f32| if by > 0.0 { rng.random_range(-by..by) } else { 0.0 };
-        let base = Map::middle(picture, part);
         let zoom = spread(self.zoom).exp();
         let stretch = (spread(self.aspect) / 2.0).exp();
         let (sin, cos) = spread(self.rotation).to_radians().sin_cos();
@@ -308,9 +313,9 @@ mod tests {
         }
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         for _ in 0..50 {
-            let map = strong().map(&picture, 0.9, &mut rng);
+            let map = strong().map(Map::middle(&picture, 0.9), &mut rng);
             let out = sample(&picture, &map, 64, true);
-            let [u, v] = map.inverse([35.5 / 60.0, 22.5 / 40.0], &picture);
+            let [u, v] = map.inverse([35.5, 22.5]);
             if !(0.05..0.95).contains(&u) || !(0.05..0.95).contains(&v) {
                 continue;
             }

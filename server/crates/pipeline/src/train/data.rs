@@ -10,11 +10,15 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::TrainConfig;
-use crate::preprocess::{Hips, square};
+use crate::preprocess::{Hips, everything, square};
 use crate::{Error, NetworkName};
 
 /// A hip picture is kept this much wider than its crop, so that augmentation has something to move in.
 pub(crate) const MARGIN: f32 = 1.16;
+
+/// Share of children and adolescents in training, above a hospital's: their growth plates are the hardest of what is
+/// no fracture.
+const IMMATURE: f32 = 0.25;
 
 /// Grey levels, 0 black to 255 white.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +46,26 @@ pub struct Label {
 pub struct Sample {
     pub picture: Picture,
     pub label: Label,
+}
+
+impl Picture {
+    /// The same with grey levels from 0 to 1.
+    pub(crate) fn grey(&self) -> GreyImage {
+        let data = self.pixels.iter().map(|v| f32::from(*v) / 255.0).collect();
+        GreyImage::from_data(self.width, self.height, data)
+    }
+}
+
+impl Sample {
+    /// Both hips in pixels of the picture.
+    pub(crate) fn hips(&self) -> Option<Hips> {
+        let h = self.label.hips?;
+        let (width, height) = (self.picture.width as f32, self.picture.height as f32);
+        Some(Hips {
+            right: [h[0] * width, h[1] * height],
+            left: [h[2] * width, h[3] * height],
+        })
+    }
 }
 
 /// Samples to train on and samples to validate on.
@@ -79,11 +103,13 @@ fn kept(image: &GreyImage) -> Picture {
     }
 }
 
-/// The whole picture of a case, squeezed into a square.
+/// The whole picture of a case in its own proportions, with as many pixels as a square of `side`.
 fn whole(case: &Case, side: usize) -> Picture {
     // A third finer than kept, so that the squeeze averages as it does on a full-size picture.
     let image = imaging::present(&case.render_scaled(side * 4 / 3), None);
-    kept(&image.resample([0.0, 0.0, image.width as f32, image.height as f32], side, side))
+    let ratio = (image.width as f32 / image.height as f32).sqrt();
+    let pixels = |by: f32| (side as f32 * by).round() as usize;
+    kept(&image.resample(everything(&image), pixels(ratio), pixels(1.0 / ratio)))
 }
 
 fn hip_picture(case: &Case, hips: &Hips, side: Side, pixels: usize) -> Picture {
@@ -99,7 +125,10 @@ fn hip_picture(case: &Case, hips: &Hips, side: Side, pixels: usize) -> Picture {
 
 /// The samples of one seed: one whole picture, or up to two hips.
 fn draw(network: NetworkName, config: &TrainConfig, seed: u64) -> Vec<Sample> {
-    let simulator = phantom::Config::default();
+    let simulator = phantom::Config {
+        immature: IMMATURE,
+        ..phantom::Config::default()
+    };
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x005E_ED0F_DA7A);
     let positive = rng.random_bool(config.data.positives);
     let side = config.data.side;
@@ -152,7 +181,7 @@ fn draw(network: NetworkName, config: &TrainConfig, seed: u64) -> Vec<Sample> {
             };
             let (w, h) = (truth.columns as f32, truth.rows as f32);
             let hips = [hips.right[0] / w, hips.right[1] / h, hips.left[0] / w, hips.left[1] / h];
-            if hips.iter().any(|v| !(0.0..1.0).contains(v)) {
+            if hips.iter().any(|v| !(0.02..0.98).contains(v)) {
                 return Vec::new();
             }
             let label = Label {
@@ -243,6 +272,7 @@ pub fn simulate(
     let data = &config.data;
     let key = serde_json::json!({
         "network": network, "seed": data.seed, "side": data.side, "positives": data.positives, "margin": MARGIN,
+        "simulator": phantom::REVISION, "immature": IMMATURE,
     });
     let key = &crate::models::sha256(key.to_string().as_bytes())[..16];
     let wanted = data.train + data.validation;

@@ -18,11 +18,11 @@ use serde::{Deserialize, Serialize};
 
 use super::augment::{Map, sample};
 use super::data::MARGIN;
-use super::{Sample, SampleSet, TrainConfig, simulate};
+use super::{Augment, Sample, SampleSet, TrainConfig, simulate};
 use crate::analyse::sigmoid;
 use crate::models::{Metadata, ModelFolder, OperatingPoints, SelfTest, save_weights, self_test_input};
 use crate::nn::{Architecture, Network};
-use crate::preprocess::{Hips, centre, stretch};
+use crate::preprocess::{self, Hips, centre, stretch};
 use crate::{Error, NetworkName, metrics};
 
 /// Difference from the recorded outputs that a device is allowed, in units of an output's size plus one.
@@ -226,16 +226,58 @@ fn part(name: NetworkName) -> f32 {
     }
 }
 
-/// The localiser's targets in the input that a map makes; `None` where a hip leaves it.
-fn hip_targets(hips: [f32; 4], map: &Map, picture: &super::Picture) -> Option<[f32; 4]> {
-    let right = map.inverse([hips[0], hips[1]], picture);
-    let left = map.inverse([hips[2], hips[3]], picture);
-    let (right, left) = if map.flipped { (left, right) } else { (right, left) };
-    let all = [right[0], right[1], left[0], left[1]];
-    all.iter()
-        .all(|v| (0.03..0.97).contains(v))
-        .then(|| Hips { right, left }.targets(1, 1))
+/// How often the localiser is shown the frame of a second look instead of the whole picture, and how far what it found
+/// before may be wrong then: translation as a part of the frame's side, zoom and shape as logarithms.
+const SECOND_LOOK: f32 = 0.5;
+const SECOND_SHIFT: f32 = 0.1;
+const SECOND_ZOOM: f32 = 0.2;
+const SECOND_ASPECT: f32 = 0.08;
+
+/// The geometry of a training input and, for the localiser, its targets.
+fn training_map(
+    name: NetworkName,
+    augment: &Augment,
+    sample: &Sample,
+    rng: &mut ChaCha8Rng,
+) -> (Map, Option<[f32; 4]>) {
+    let picture = &sample.picture;
+    let middle = Map::middle(picture, part(name));
+    let Some(hips) = sample.hips() else {
+        return (augment.map(middle, rng), None);
+    };
+    let again = rng.random::<f32>() < SECOND_LOOK;
+    let second = Augment {
+        shift: SECOND_SHIFT,
+        zoom: SECOND_ZOOM,
+        aspect: SECOND_ASPECT,
+        ..augment.clone()
+    };
+    for _ in 0..8 {
+        let map = if again {
+            second.map(Map::region(hips.frame()), rng)
+        } else {
+            augment.map(middle, rng)
+        };
+        let seen = mapped(&hips, &map);
+        let inside = [seen.right, seen.left]
+            .as_flattened()
+            .iter()
+            .all(|v| (0.02..0.98).contains(v));
+        if inside {
+            return (map, Some(seen.targets(UNIT)));
+        }
+    }
+    (middle, Some(mapped(&hips, &middle).targets(UNIT)))
 }
+
+/// Both hips in the input that a map makes, 0 to 1.
+fn mapped(hips: &Hips, map: &Map) -> Hips {
+    let (right, left) = (map.inverse(hips.right), map.inverse(hips.left));
+    let (right, left) = if map.flipped { (left, right) } else { (right, left) };
+    Hips { right, left }
+}
+
+const UNIT: [f32; 4] = [0.0, 0.0, 1.0, 1.0];
 
 fn training_batch(
     name: NetworkName,
@@ -253,25 +295,7 @@ fn training_batch(
             let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(i as u64));
             let sample_ = &samples[at];
             let whole = matches!(name, NetworkName::Frontal | NetworkName::Bounding);
-            let mut map = config.augment.map(&sample_.picture, part(name), &mut rng);
-            let mut hips = sample_.label.hips.and_then(|h| hip_targets(h, &map, &sample_.picture));
-            for _ in 0..8 {
-                if sample_.label.hips.is_none() || hips.is_some() {
-                    break;
-                }
-                map = config.augment.map(&sample_.picture, part(name), &mut rng);
-                hips = sample_.label.hips.and_then(|h| hip_targets(h, &map, &sample_.picture));
-            }
-            if sample_.label.hips.is_some() && hips.is_none() {
-                map = Map::middle(&sample_.picture, part(name));
-                hips = sample_.label.hips.map(|h| {
-                    Hips {
-                        right: [h[0], h[1]],
-                        left: [h[2], h[3]],
-                    }
-                    .targets(1, 1)
-                });
-            }
+            let (map, hips) = training_map(name, &config.augment, sample_, &mut rng);
             let mut data = sample(&sample_.picture, &map, side, whole && rng.random::<f32>() < 0.7);
             stretch(&mut data, None);
             config.augment.grey(&mut data, side, &mut rng);
@@ -349,7 +373,8 @@ pub(crate) fn plain_input(name: NetworkName, sample_: &Sample, side: usize) -> V
     data
 }
 
-/// Outputs for each validation sample, without augmentation.
+/// Outputs for each validation sample, without augmentation; the localiser's are what [`preprocess::locate`] makes of
+/// them, as targets of the whole picture.
 fn validation_outputs(
     name: NetworkName,
     config: &TrainConfig,
@@ -358,10 +383,9 @@ fn validation_outputs(
 ) -> Result<Vec<Vec<f32>>, Error> {
     let side = config.network.input();
     let device = Device::flex();
-    let mut all = Vec::with_capacity(samples.len());
-    for batch in samples.chunks(16) {
-        let x: Vec<Vec<f32>> = batch.par_iter().map(|s| plain_input(name, s, side)).collect();
-        let x = Tensor::from_data(TensorData::new(x.concat(), [batch.len(), 1, side, side]), &device);
+    let run = |inputs: Vec<Vec<f32>>| {
+        let n = inputs.len();
+        let x = Tensor::from_data(TensorData::new(inputs.concat(), [n, 1, side, side]), &device);
         let outputs = network.forward(x, None);
         let width = outputs.dims()[1];
         let values = outputs
@@ -369,6 +393,22 @@ fn validation_outputs(
             .map_err(|e| Error::Config(e.to_string()))?
             .try_into_vec::<f32>()
             .map_err(|e| Error::Config(format!("{e:?}")))?;
+        Ok::<_, Error>((values, width))
+    };
+    if name == NetworkName::Bounding {
+        return samples
+            .iter()
+            .map(|sample| {
+                let image = sample.picture.grey();
+                let values = |inputs| run(inputs).map(|(values, _)| values).map_err(|e| e.to_string());
+                let hips = preprocess::locate(&image, side, values).map_err(Error::Config)?;
+                Ok(hips.targets(preprocess::everything(&image)).to_vec())
+            })
+            .collect();
+    }
+    let mut all = Vec::with_capacity(samples.len());
+    for batch in samples.chunks(16) {
+        let (values, width) = run(batch.par_iter().map(|s| plain_input(name, s, side)).collect())?;
         all.extend(values.chunks_exact(width).map(<[f32]>::to_vec));
     }
     Ok(all)
@@ -402,12 +442,9 @@ fn validate(name: NetworkName, outputs: &[Vec<f32>], samples: &[Sample]) -> Vali
         .iter()
         .zip(samples)
         .filter_map(|(o, s)| {
-            let found = Hips::from_outputs(&<[f32; 4]>::try_from(o.as_slice()).ok()?, 1, 1);
-            let h = s.label.hips?;
-            let truth = Hips {
-                right: [h[0], h[1]],
-                left: [h[2], h[3]],
-            };
+            let (w, h) = (s.picture.width as f32, s.picture.height as f32);
+            let found = Hips::from_outputs(&<[f32; 4]>::try_from(o.as_slice()).ok()?, [0.0, 0.0, w, h]);
+            let truth = s.hips()?;
             let d = |a: [f32; 2], b: [f32; 2]| f64::from((a[0] - b[0]).hypot(a[1] - b[1]));
             Some((d(found.right, truth.right) + d(found.left, truth.left)) / 2.0 / f64::from(truth.distance()))
         })
