@@ -4,7 +4,6 @@ pub mod analyse;
 mod error;
 mod fused;
 mod kernels;
-pub mod metrics;
 pub mod models;
 pub mod nn;
 pub mod preprocess;

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use domain::{Exclusion, ReadingStatus};
+use evaluation::metrics::covers;
 use imaging::Frame;
-use pipeline::metrics::covers;
 use pipeline::{DeviceChoice, Models};
 
 /// The folder of real files, or `None` with a word on the way.

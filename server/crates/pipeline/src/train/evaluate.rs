@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::data::true_hips;
 use super::fit::PREVALENCE;
-use crate::metrics::{self, Counts, Estimate, RocPoint};
 use crate::preprocess::square;
 use crate::{Error, ModelFolder, Models, NetworkName};
 use domain::{Call, FractureLocation, HipExclusion, HipStatus, Side};
+use evaluation::metrics::{self, Counts, Estimate, RocPoint};
 
 /// What is simulated to test on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

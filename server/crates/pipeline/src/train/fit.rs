@@ -23,7 +23,8 @@ use crate::analyse::sigmoid;
 use crate::models::{Metadata, ModelFolder, OperatingPoints, SelfTest, save_weights, self_test_input};
 use crate::nn::{Architecture, Network};
 use crate::preprocess::{self, Hips, centre, stretch};
-use crate::{Error, NetworkName, metrics};
+use crate::{Error, NetworkName};
+use evaluation::metrics;
 
 /// Difference from the recorded outputs that a device is allowed, in units of an output's size plus one.
 const SELF_TEST_TOLERANCE: f32 = 5e-3;

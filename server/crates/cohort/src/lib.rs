@@ -1,0 +1,1 @@
+//! From reports and operating records to labels of hips.

@@ -1,0 +1,3 @@
+//! Statistics of scored hips.
+
+pub mod metrics;
