@@ -1,1 +1,10 @@
-//! From reports and operating records to labels of hips.
+#![doc = include_str!("../README.md")]
+
+pub mod baseline;
+mod hl7;
+pub mod label;
+pub mod link;
+pub mod records;
+pub mod repair;
+pub mod rules;
+pub mod split;

@@ -1,13 +1,41 @@
-//! Statistics of scores against truth, tested against scikit-learn and SciPy.
+//! Statistics of scores against truth, tested against scikit-learn, SciPy and statsmodels.
 
-use serde::{Deserialize, Serialize};
+mod calibration;
+mod matched;
+mod spread;
+
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use statrs::function::beta::inv_beta_reg;
+
+pub use calibration::{Calibration, CalibrationBin, calibration};
+pub use matched::{Matched, matched_auc};
+pub use spread::{Histogram, f1_interval, f1_interval_with, histogram, mean_interval, standard_deviation};
+
+/// The normal distribution's 97.5 % quantile.
+const Z: f64 = 1.959_963_984_540_054;
 
 /// A point of a ROC curve: every score at or above `threshold` is called positive.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RocPoint {
+    /// Infinite at the curve's first point, where nothing is called; JSON has no infinity and says `null`.
+    #[serde(deserialize_with = "null_as_infinity")]
     pub threshold: f32,
     pub false_positive_rate: f64,
     pub true_positive_rate: f64,
+}
+
+fn null_as_infinity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f32::INFINITY))
+}
+
+/// A point of a precision-recall curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PrecisionRecallPoint {
+    pub threshold: f32,
+    pub precision: f64,
+    pub recall: f64,
 }
 
 /// A value with its 95 % interval.
@@ -27,17 +55,31 @@ pub struct Counts {
     pub false_negative: u64,
 }
 
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.true_positive += other.true_positive;
+        self.false_positive += other.false_positive;
+        self.true_negative += other.true_negative;
+        self.false_negative += other.false_negative;
+    }
+}
+
 impl Counts {
+    /// Counts one call.
+    pub fn add(&mut self, call: bool, truth: bool) {
+        match (call, truth) {
+            (true, true) => self.true_positive += 1,
+            (true, false) => self.false_positive += 1,
+            (false, false) => self.true_negative += 1,
+            (false, true) => self.false_negative += 1,
+        }
+    }
+
     /// Counts of calls `score >= threshold` against the truth.
     pub fn at(scores: &[f32], truth: &[bool], threshold: f32) -> Self {
         let mut counts = Self::default();
         for (&score, &truth) in scores.iter().zip(truth) {
-            match (score >= threshold, truth) {
-                (true, true) => counts.true_positive += 1,
-                (true, false) => counts.false_positive += 1,
-                (false, false) => counts.true_negative += 1,
-                (false, true) => counts.false_negative += 1,
-            }
+            counts.add(score >= threshold, truth);
         }
         counts
     }
@@ -81,12 +123,12 @@ pub fn proportion(hits: u64, trials: u64) -> Estimate {
     let low = if hits == 0 {
         0.0
     } else {
-        beta_quantile(0.025, k, n - k + 1.0)
+        inv_beta_reg(k, n - k + 1.0, 0.025)
     };
     let high = if hits == trials {
         1.0
     } else {
-        beta_quantile(0.975, k + 1.0, n - k)
+        inv_beta_reg(k + 1.0, n - k, 0.975)
     };
     Estimate {
         value: k / n,
@@ -124,6 +166,61 @@ pub fn roc(scores: &[f32], truth: &[bool]) -> Vec<RocPoint> {
     curve
 }
 
+/// The curve without the points that lie on a straight line between their neighbours.
+pub fn roc_corners(curve: &[RocPoint]) -> Vec<RocPoint> {
+    let straight = |p: &[RocPoint]| {
+        let step = |a: &RocPoint, b: &RocPoint| {
+            (
+                b.false_positive_rate - a.false_positive_rate,
+                b.true_positive_rate - a.true_positive_rate,
+            )
+        };
+        let (a, b) = (step(&p[0], &p[1]), step(&p[1], &p[2]));
+        (a.0 * b.1 - a.1 * b.0).abs() < 1e-12
+    };
+    (0..curve.len())
+        .filter(|&i| i == 0 || i + 1 == curve.len() || !straight(&curve[i - 1..=i + 1]))
+        .map(|i| curve[i])
+        .collect()
+}
+
+/// Precision and recall at each distinct score, highest first. Empty without a positive.
+pub fn precision_recall(scores: &[f32], truth: &[bool]) -> Vec<PrecisionRecallPoint> {
+    let (m, n) = classes(truth);
+    if m == 0 {
+        return Vec::new();
+    }
+    roc(scores, truth)[1..]
+        .iter()
+        .map(|p| {
+            let hits = p.true_positive_rate * m as f64;
+            PrecisionRecallPoint {
+                threshold: p.threshold,
+                precision: hits / (hits + p.false_positive_rate * n as f64),
+                recall: p.true_positive_rate,
+            }
+        })
+        .collect()
+}
+
+/// Average precision: the precisions weighted by the recall that each step adds, without interpolation.
+/// `NaN` without a positive.
+pub fn average_precision(scores: &[f32], truth: &[bool]) -> f64 {
+    let curve = precision_recall(scores, truth);
+    if curve.is_empty() {
+        return f64::NAN;
+    }
+    let mut before = 0.0;
+    curve
+        .iter()
+        .map(|p| {
+            let step = p.recall - before;
+            before = p.recall;
+            step * p.precision
+        })
+        .sum()
+}
+
 /// Area under the ROC curve; ties count half. `NaN` where a class is absent.
 pub fn auc(scores: &[f32], truth: &[bool]) -> f64 {
     let (m, n) = classes(truth);
@@ -147,6 +244,18 @@ pub fn auc_interval(scores: &[f32], truth: &[bool]) -> Estimate {
             high: 1.0,
         };
     }
+    let (v10, v01) = placements(scores, truth);
+    let error = (variance(&v10) / m as f64 + variance(&v01) / n as f64).sqrt() * Z;
+    Estimate {
+        value,
+        low: (value - error).max(0.0),
+        high: (value + error).min(1.0),
+    }
+}
+
+/// DeLong's structural components by midranks (Sun and Xu 2014): for each positive the part of the negatives below
+/// it, for each negative the part of the positives above it; ties count half.
+fn placements(scores: &[f32], truth: &[bool]) -> (Vec<f64>, Vec<f64>) {
     let pick = |want: bool| -> Vec<f32> {
         scores
             .iter()
@@ -156,18 +265,13 @@ pub fn auc_interval(scores: &[f32], truth: &[bool]) -> Estimate {
             .collect()
     };
     let (positive, negative) = (pick(true), pick(false));
-    // The structural components by midranks (Sun and Xu 2014).
+    let (m, n) = (positive.len(), negative.len());
     let all = midranks(&[positive.clone(), negative.clone()].concat());
     let (of_positive, of_negative) = (midranks(&positive), midranks(&negative));
-    let (mf, nf) = (m as f64, n as f64);
-    let v10: Vec<f64> = (0..m).map(|i| (all[i] - of_positive[i]) / nf).collect();
-    let v01: Vec<f64> = (0..n).map(|j| 1.0 - (all[m + j] - of_negative[j]) / mf).collect();
-    let error = (variance(&v10) / mf + variance(&v01) / nf).sqrt() * 1.959_963_984_540_054;
-    Estimate {
-        value,
-        low: (value - error).max(0.0),
-        high: (value + error).min(1.0),
-    }
+    (
+        (0..m).map(|i| (all[i] - of_positive[i]) / n as f64).collect(),
+        (0..n).map(|j| 1.0 - (all[m + j] - of_negative[j]) / m as f64).collect(),
+    )
 }
 
 fn classes(truth: &[bool]) -> (usize, usize) {
@@ -250,81 +354,6 @@ pub fn jaccard(a: [f32; 4], b: [f32; 4]) -> f32 {
 /// Whether `outer` holds the whole of `inner`.
 pub fn covers(outer: [f32; 4], inner: [f32; 4]) -> bool {
     outer[0] <= inner[0] && outer[1] <= inner[1] && outer[2] >= inner[2] && outer[3] >= inner[3]
-}
-
-/// The quantile of a beta distribution, by bisection on its distribution function.
-fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
-    let (mut low, mut high) = (0.0, 1.0);
-    for _ in 0..200 {
-        let middle = (low + high) / 2.0;
-        if beta_cdf(middle, a, b) < p {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    (low + high) / 2.0
-}
-
-/// The regularised incomplete beta function, by its continued fraction (Lentz).
-fn beta_cdf(x: f64, a: f64, b: f64) -> f64 {
-    if x <= 0.0 {
-        return 0.0;
-    }
-    if x >= 1.0 {
-        return 1.0;
-    }
-    let front = (ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (1.0 - x).ln()).exp();
-    if x < (a + 1.0) / (a + b + 2.0) {
-        front * beta_fraction(x, a, b) / a
-    } else {
-        1.0 - front * beta_fraction(1.0 - x, b, a) / b
-    }
-}
-
-fn beta_fraction(x: f64, a: f64, b: f64) -> f64 {
-    const TINY: f64 = 1e-300;
-    let away = |v: f64| if v.abs() < TINY { TINY } else { v };
-    let mut c = 1.0;
-    let mut d = 1.0 / away(1.0 - (a + b) * x / (a + 1.0));
-    let mut h = d;
-    for m in 1..10_000 {
-        let m = f64::from(m);
-        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        d = 1.0 / away(1.0 + even * d);
-        c = away(1.0 + even / c);
-        h *= d * c;
-        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
-        d = 1.0 / away(1.0 + odd * d);
-        c = away(1.0 + odd / c);
-        h *= d * c;
-        if (d * c - 1.0).abs() < 1e-15 {
-            break;
-        }
-    }
-    h
-}
-
-/// The logarithm of the gamma function (Lanczos, g = 7).
-fn ln_gamma(x: f64) -> f64 {
-    const G: [f64; 9] = [
-        0.999_999_999_999_809_9,
-        676.520_368_121_885_1,
-        -1_259.139_216_722_402_8,
-        771.323_428_777_653_1,
-        -176.615_029_162_140_6,
-        12.507_343_278_686_905,
-        -0.138_571_095_265_720_12,
-        9.984_369_578_019_572e-6,
-        1.505_632_735_149_311_6e-7,
-    ];
-    let x = x - 1.0;
-    let t = x + 7.5;
-    let sum = G[1..]
-        .iter()
-        .enumerate()
-        .fold(G[0], |sum, (i, g)| sum + g / (x + i as f64 + 1.0));
-    0.5 * (2.0 * std::f64::consts::PI).ln() + (x + 0.5) * t.ln() - t + sum.ln()
 }
 
 #[cfg(test)]

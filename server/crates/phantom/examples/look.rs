@@ -1,4 +1,4 @@
-//! Renders a sheet of cases to a PNG: `look OUT.png FIRST_SEED COUNT WIDTH COLUMNS [REQUEST-JSON]`.
+//! Renders a sheet of cases to a PNG: `look OUT.png FIRST_SEED COUNT WIDTH COLUMNS [REQUEST-JSON [CONFIG-JSON]]`.
 use phantom::{Case, Config, Request};
 
 fn main() {
@@ -9,10 +9,14 @@ fn main() {
         .get(6)
         .map(|r| serde_json::from_str(r).expect("request"))
         .unwrap_or_default();
+    let config: Config = args
+        .get(7)
+        .map(|c| serde_json::from_str(c).expect("configuration"))
+        .unwrap_or_default();
     let start = std::time::Instant::now();
     let pictures: Vec<imaging::GreyImage> = (0..count as u64)
         .map(|i| {
-            let case = Case::draw(&Config::default(), &request, first + i);
+            let case = Case::draw(&config, &request, first + i);
             imaging::present(&case.render_scaled(width), None)
         })
         .collect();

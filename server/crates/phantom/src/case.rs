@@ -481,6 +481,7 @@ impl Station {
             monochrome1: d.chance(config.monochrome1),
             window: if d.chance(0.6) { 1.0 } else { d.uniform(0.55, 0.95) },
             sigmoid: d.chance(0.08),
+            table: d.chance(config.lut_sequence),
         };
         if let Some(room) = room {
             processing.bits = room.bits;
@@ -890,12 +891,19 @@ fn trunk(
             continue;
         }
         let mut whole = hip.femur.group();
+        if hip.healed {
+            callus(&hip.femur, &mut dis, &mut whole);
+        }
+        if hip.arthritis >= 3 {
+            cysts(&hip.femur, &mut dis, &mut whole);
+        }
         whole.grain = Some(Grain {
             pose: Pose::IDENTITY,
             neck_length: hip.femur.neck_length,
             neck_shaft: hip.femur.neck_shaft,
             head_radius: hip.femur.head_radius,
             loss: person.loss,
+            coarse: if hip.paget { 1.0 } else { 0.0 },
             seed: (seed as u32) ^ (index as u32 * 7919),
         });
         let mut parts = match &hip.fracture {
@@ -922,6 +930,9 @@ fn trunk(
     if !matches!(view, View::LumbarSpine) || sideways == 0.0 {
         folds = skin(config, &body, &mut c, &spot_of, k * size, sideways == 0.0, &mut strokes);
         bowel(view, &mut c, &spot_of, k * size, &mut blobs);
+    }
+    if c.chance(config.leads) {
+        leads(&mut c, &mut strokes);
     }
     if sideways == 0.0 && person.age > 55 && c.chance(config.calcified_arteries) {
         for side in [-1.0_f32, 1.0] {
@@ -981,6 +992,35 @@ fn trunk(
             magnification: k,
         },
     )
+}
+
+/// What an old fracture of the neck leaves: lumps of callus around the neck, denser than what lies beside them.
+fn callus(femur: &Femur, draw: &mut Draw, bone: &mut Group) {
+    let n = femur.neck_radius;
+    let middle = femur.along_neck(draw.uniform(0.45, 0.7));
+    let across = v(femur.neck_axis().y, -femur.neck_axis().x, 0.0);
+    for side in [-1.0_f32, 1.0] {
+        if draw.chance(0.75) {
+            let size = n * draw.uniform(0.25, 0.5);
+            let at = middle + across * (side * (n - size * 0.5)) + v(0.0, 0.0, draw.gauss(0.0, 0.3) * n);
+            bone.push(
+                Cone::sphere(at, size)
+                    .shell(1.5, 1.5)
+                    .fill(draw.uniform(0.3, 0.5))
+                    .blend(5.0),
+            );
+        }
+    }
+}
+
+/// Cysts under the worn surface of the head.
+fn cysts(femur: &Femur, draw: &mut Draw, bone: &mut Group) {
+    let r = femur.head_radius;
+    for _ in 0..1 + draw.below(3) {
+        let size = draw.uniform(1.5, 4.0);
+        let direction = v(draw.gauss(-0.2, 0.4), 1.0, draw.gauss(0.0, 0.4)).unit();
+        bone.carves.push(Cone::sphere(direction * (r - size - 2.0), size));
+    }
 }
 
 /// Open growth plates: the head's epiphysis and the greater trochanter lie apart from the shaft.
@@ -1177,6 +1217,34 @@ fn skin(
     any
 }
 
+/// Wires of an electrocardiogram, each from its electrode.
+fn leads(c: &mut Draw, out: &mut Vec<Stroke>) {
+    for _ in 0..1 + c.below(5) {
+        let mut points = vec![[c.gauss(0.0, 90.0), c.gauss(0.0, 90.0)]];
+        let mut heading: f32 = c.uniform(0.0, std::f32::consts::TAU);
+        for _ in 0..5 {
+            let last = points[points.len() - 1];
+            heading += c.gauss(0.0, 0.5);
+            points.push([last[0] + heading.cos() * 60.0, last[1] + heading.sin() * 60.0]);
+        }
+        let end = points[0];
+        out.push(Stroke {
+            points: curve(&points),
+            half_width: c.uniform(0.7, 1.6),
+            material: STEEL,
+            amount: c.uniform(0.1, 0.35),
+            hollow: false,
+        });
+        out.push(Stroke {
+            points: vec![end, [end[0] + 4.0, end[1] + 1.0]],
+            half_width: 5.0,
+            material: STEEL,
+            amount: 0.35,
+            hollow: true,
+        });
+    }
+}
+
 /// Gas and stool.
 fn bowel(view: View, c: &mut Draw, spot_of: &dyn Fn(V3) -> [f32; 2], k: f32, out: &mut Vec<Blob>) {
     let much = if view == View::Abdomen {
@@ -1273,31 +1341,8 @@ fn limb(config: &Config, request: &Request, seed: u64, view: View, person: Perso
             .then(&Pose::turn_x(f.gauss(0.0, 5.0)))
             .then(&Pose::turn_z(f.gauss(0.0, 4.0)))
             .then(&Pose::shift(place(&tube, target, height)));
-        if c.chance(0.5) {
-            for _ in 0..1 + c.below(5) {
-                let mut points = vec![[c.gauss(0.0, 90.0), c.gauss(0.0, 90.0)]];
-                let mut heading: f32 = c.uniform(0.0, std::f32::consts::TAU);
-                for _ in 0..5 {
-                    let last = points[points.len() - 1];
-                    heading += c.gauss(0.0, 0.5);
-                    points.push([last[0] + heading.cos() * 60.0, last[1] + heading.sin() * 60.0]);
-                }
-                let end = points[0];
-                strokes.push(Stroke {
-                    points: curve(&points),
-                    half_width: c.uniform(0.7, 1.6),
-                    material: STEEL,
-                    amount: c.uniform(0.1, 0.35),
-                    hollow: false,
-                });
-                strokes.push(Stroke {
-                    points: vec![end, [end[0] + 4.0, end[1] + 1.0]],
-                    half_width: 5.0,
-                    material: STEEL,
-                    amount: 0.35,
-                    hollow: true,
-                });
-            }
+        if c.chance(config.leads_chest) {
+            leads(&mut c, &mut strokes);
         }
         (groups.iter().map(|g| g.posed(&pose)).collect::<Vec<_>>(), framing, k)
     } else {

@@ -123,6 +123,11 @@ pub struct Config {
     /// Visible collimation.
     pub collimated: f32,
     pub monochrome1: f32,
+    /// Stations that give a VOI LUT Sequence instead of a window (prior).
+    pub lut_sequence: f32,
+    /// Electrocardiogram leads over a chest, and over any other picture (prior).
+    pub leads_chest: f32,
+    pub leads: f32,
     /// Head-centre distance over picture width, grown up and immature (measured on 19 real films).
     pub framing_adult: Normal,
     pub framing_immature: Normal,
@@ -167,6 +172,9 @@ impl Default for Config {
             burned_text: 0.35,
             collimated: 0.35,
             monochrome1: 0.35,
+            lut_sequence: 0.08,
+            leads_chest: 0.5,
+            leads: 0.06,
             framing_adult: normal(0.470, 0.050),
             framing_immature: normal(0.405, 0.055),
             middle_x: normal(0.495, 0.028),

@@ -1,6 +1,6 @@
 //! From signal to stored values: vendor-like processing, bits, polarity and windows.
 
-use imaging::{Frame, PhotometricInterpretation, PresentationLutShape, Voi, VoiLutFunction};
+use imaging::{Frame, Lut, PhotometricInterpretation, PresentationLutShape, Voi, VoiLutFunction};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,8 @@ pub struct Processing {
     /// The window spans this share of the stored range.
     pub window: f32,
     pub sigmoid: bool,
+    /// Says how to show the values with a VOI LUT Sequence instead of a window.
+    pub table: bool,
 }
 
 /// Levels taken from a coarse picture of the whole, so that a crop gets the same greys.
@@ -138,6 +140,27 @@ impl Processing {
         (self.black + (self.white - self.black) * bent).clamp(0.0, 1.0)
     }
 
+    /// One entry a stored value, 12 bits each.
+    fn table(&self, low: f32, span: f32) -> Lut {
+        const BITS: u8 = 12;
+        let top = (1_u32 << self.bits) - 1;
+        let full = ((1_u32 << BITS) - 1) as f32;
+        let data = (0..=top)
+            .map(|stored| {
+                let value = if self.monochrome1 { top - stored } else { stored };
+                let shown = ((value as f32 - low) / span).clamp(0.0, 1.0).powi(2);
+                let shown = if self.monochrome1 { 1.0 - shown } else { shown };
+                (shown * full).round() as u16
+            })
+            .collect();
+        Lut {
+            first_value: 0,
+            bits: BITS,
+            data,
+            explanation: Some("NORMAL".to_owned()),
+        }
+    }
+
     /// Greys to a frame with this station's bits, polarity and window.
     pub fn frame(&self, greys: &[f32], grid: &Grid, detector_pitch: f32) -> Frame {
         let top = ((1_u32 << self.bits) - 1) as f32;
@@ -147,7 +170,10 @@ impl Processing {
             .par_iter()
             .map(|&g| {
                 let mut g = g.clamp(0.0, 1.0);
-                if self.sigmoid {
+                if self.table {
+                    // What the table will undo.
+                    g = g.sqrt();
+                } else if self.sigmoid {
                     // What a sigmoid window will undo (PS3.3 C.11.2.1.3.1).
                     let s = g.clamp(0.02, 0.98);
                     g = (0.5 + (s / (1.0 - s)).ln() / 4.0).clamp(0.0, 1.0);
@@ -169,11 +195,15 @@ impl Processing {
         } else {
             VoiLutFunction::Linear
         };
-        frame.voi = vec![Voi::Window {
-            center: f64::from(top + 1.0) * 0.5,
-            width: f64::from((span + 1.0).round()),
-            function,
-            explanation: Some("NORMAL".to_owned()),
+        frame.voi = vec![if self.table {
+            Voi::Table(self.table(low, span))
+        } else {
+            Voi::Window {
+                center: f64::from(top + 1.0) * 0.5,
+                width: f64::from((span + 1.0).round()),
+                function,
+                explanation: Some("NORMAL".to_owned()),
+            }
         }];
         frame.detector_spacing = Some((f64::from(detector_pitch), f64::from(detector_pitch)));
         frame

@@ -300,6 +300,10 @@ fn grain_factor(grain: &Grain, tube: &Tube, at: [f32; 2], pitch: f32) -> f32 {
             + value_noise(grain.seed ^ 9, u / 1.3, w / 1.3) * 0.6
             + value_noise(grain.seed ^ 11, u / 2.7, w / 2.7) * 0.4;
         let pattern = streaks * (0.15 + 0.5 * compressive) + arcs * (0.12 + 0.5 * tensile * (1.0 - 0.6 * loss)) + mesh;
+        // Paget's: few thick trabeculae along the lines of load.
+        let thick = value_noise(grain.seed ^ 17, fan_angle * 24.0, fan_radius / 22.0)
+            + 0.6 * value_noise(grain.seed ^ 19, u / 4.5, w / 4.5);
+        let pattern = pattern + 0.9 * grain.coarse * thick;
         factor *= 1.0 + strength * (0.62 + 0.20 * loss) * pattern;
     }
     factor.max(0.05)

@@ -386,6 +386,8 @@ pub struct Grain {
     pub head_radius: f32,
     /// 0 dense young bone .. 1 only the compressive group left.
     pub loss: f32,
+    /// 0 as usual, 1 the coarse trabeculae of Paget's disease.
+    pub coarse: f32,
     pub seed: u32,
 }
 

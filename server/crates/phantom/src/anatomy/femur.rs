@@ -97,7 +97,7 @@ impl Femur {
         let at_lesser = v(j.x, y_lesser - 4.0 * k, 0.0);
         let p60 = self.shaft_point(55.0 * k);
         let p130 = self.shaft_point(130.0 * k);
-        let p260 = self.shaft_point(270.0 * k);
+        let end = self.shaft_point(420.0 * k);
         let s = self.shaft_radius;
         let medial = v(-1.0, 0.0, 0.0);
         g.push(
@@ -113,7 +113,7 @@ impl Femur {
                 .blend(1.5 * k),
         );
         g.push(
-            Cone::new(p130, p260, s, s * 1.03)
+            Cone::new(p130, end, s, s * 1.03)
                 .shell(7.0 * c * k, 6.5 * c * k)
                 .fill(0.015)
                 .blend(1.5 * k),

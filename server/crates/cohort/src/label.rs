@@ -1,0 +1,361 @@
+//! Labels of hips, where they come from, and how they change.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+
+use domain::Side;
+use serde::{Deserialize, Serialize};
+use time::PrimitiveDateTime;
+
+use crate::records::{iso, parse_iso};
+use crate::rules::{Evidence, Location};
+
+/// What a hip is held to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Label {
+    /// A fracture, its place not known.
+    Fracture,
+    FractureIntracapsular,
+    FractureExtracapsular,
+    None,
+    /// Not for training or testing: metal, for one; the reason stands beside it.
+    Excluded,
+    /// Cannot be told.
+    Unknown,
+}
+
+impl Label {
+    pub const ALL: [Label; 6] = [
+        Label::Fracture,
+        Label::FractureIntracapsular,
+        Label::FractureExtracapsular,
+        Label::None,
+        Label::Excluded,
+        Label::Unknown,
+    ];
+
+    pub fn of_fracture(location: Option<Location>) -> Label {
+        match location {
+            None => Label::Fracture,
+            Some(Location::Intracapsular) => Label::FractureIntracapsular,
+            Some(Location::Extracapsular) => Label::FractureExtracapsular,
+        }
+    }
+
+    /// Fracture or none; nothing for what is excluded or unknown.
+    pub fn fracture(self) -> Option<bool> {
+        match self {
+            Label::Fracture | Label::FractureIntracapsular | Label::FractureExtracapsular => Some(true),
+            Label::None => Some(false),
+            Label::Excluded | Label::Unknown => None,
+        }
+    }
+
+    pub fn location(self) -> Option<Location> {
+        match self {
+            Label::FractureIntracapsular => Some(Location::Intracapsular),
+            Label::FractureExtracapsular => Some(Location::Extracapsular),
+            _ => None,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Label::Fracture => "fracture",
+            Label::FractureIntracapsular => "fracture_intracapsular",
+            Label::FractureExtracapsular => "fracture_extracapsular",
+            Label::None => "none",
+            Label::Excluded => "excluded",
+            Label::Unknown => "unknown",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Label> {
+        Label::ALL.into_iter().find(|label| label.as_str() == text)
+    }
+}
+
+/// What a label rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    Operation,
+    Report,
+    /// Nothing says otherwise.
+    Default,
+    /// An expert looked.
+    Review,
+}
+
+/// Where a hip belongs; no patient is in two of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Set {
+    Training,
+    Validation,
+    /// Emergency department only, reviewed by hand in full, locked.
+    Test,
+    /// Images of a test patient from elsewhere: used for nothing.
+    LeftOut,
+}
+
+/// One hip of one study.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct HipKey {
+    pub accession: String,
+    pub side: Side,
+}
+
+/// Words of a record that a label rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// `report`, `theatre` or `study`, and its line in the file it was read from.
+    pub record: String,
+    pub evidence: Evidence,
+}
+
+/// A hip, its label and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hip {
+    pub key: HipKey,
+    pub patient_id: String,
+    pub time: PrimitiveDateTime,
+    pub emergency: bool,
+    pub label: Label,
+    pub basis: Basis,
+    /// In words, for a reader.
+    pub reason: String,
+    /// The report leaves a fracture open.
+    pub doubtful: bool,
+    /// Report and operation differ.
+    pub conflict: bool,
+    pub set: Option<Set>,
+    pub sources: Vec<Source>,
+}
+
+/// A change of a label, or its confirmation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelEvent {
+    pub key: HipKey,
+    pub who: String,
+    pub when: PrimitiveDateTime,
+    pub from: Label,
+    pub to: Label,
+    pub why: String,
+}
+
+/// All hips of a hospital's records and the history of their labels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cohort {
+    pub hips: Vec<Hip>,
+    /// In the order in which they happened.
+    pub events: Vec<LabelEvent>,
+    /// The test set has been reviewed: nothing changes it any more.
+    pub test_locked: bool,
+}
+
+/// Why a table could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    #[error("{0}")]
+    Csv(#[from] csv::Error),
+    #[error("line {line}: {problem}")]
+    Row { line: u64, problem: String },
+}
+
+/// A line of the cohort's table.
+#[derive(Serialize, Deserialize)]
+struct HipRow {
+    accession_number: String,
+    side: Side,
+    patient_id: String,
+    time: String,
+    emergency: bool,
+    label: Label,
+    basis: Basis,
+    reason: String,
+    doubtful: bool,
+    conflict: bool,
+    set: Option<Set>,
+    /// Each piece of evidence: record, rule, start-end, words.
+    evidence: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EventRow {
+    accession_number: String,
+    side: Side,
+    who: String,
+    when: String,
+    from: Label,
+    to: Label,
+    why: String,
+}
+
+impl Cohort {
+    /// Counts of hips by label.
+    pub fn counts(&self) -> BTreeMap<Label, usize> {
+        let mut out = BTreeMap::new();
+        for hip in &self.hips {
+            *out.entry(hip.label).or_default() += 1;
+        }
+        out
+    }
+
+    pub fn find(&self, key: &HipKey) -> Option<&Hip> {
+        self.hips.iter().find(|hip| hip.key == *key)
+    }
+
+    /// One line a hip.
+    ///
+    /// # Errors
+    /// The writer fails.
+    pub fn write_hips(&self, out: impl Write) -> Result<(), TableError> {
+        let mut table = csv::Writer::from_writer(out);
+        for hip in &self.hips {
+            table.serialize(HipRow {
+                accession_number: hip.key.accession.clone(),
+                side: hip.key.side,
+                patient_id: hip.patient_id.clone(),
+                time: iso(hip.time),
+                emergency: hip.emergency,
+                label: hip.label,
+                basis: hip.basis,
+                reason: hip.reason.clone(),
+                doubtful: hip.doubtful,
+                conflict: hip.conflict,
+                set: hip.set,
+                evidence: write_sources(&hip.sources),
+            })?;
+        }
+        table.flush().map_err(csv::Error::from)?;
+        Ok(())
+    }
+
+    /// One line an event, in order.
+    ///
+    /// # Errors
+    /// The writer fails.
+    pub fn write_events(&self, out: impl Write) -> Result<(), TableError> {
+        let mut table = csv::Writer::from_writer(out);
+        for event in &self.events {
+            table.serialize(EventRow {
+                accession_number: event.key.accession.clone(),
+                side: event.key.side,
+                who: event.who.clone(),
+                when: iso(event.when),
+                from: event.from,
+                to: event.to,
+                why: event.why.clone(),
+            })?;
+        }
+        table.flush().map_err(csv::Error::from)?;
+        Ok(())
+    }
+
+    /// Reads both tables back; an empty reader of events is an empty history.
+    ///
+    /// # Errors
+    /// A line that is no hip or no event, with its number; a hip that stands twice.
+    pub fn read(hips: impl Read, events: impl Read, test_locked: bool) -> Result<Cohort, TableError> {
+        let mut cohort = Cohort {
+            test_locked,
+            ..Cohort::default()
+        };
+        let mut seen = std::collections::BTreeSet::new();
+        for (row, line) in rows::<HipRow>(hips)? {
+            let problem = |problem: String| TableError::Row { line, problem };
+            let key = HipKey {
+                accession: row.accession_number,
+                side: row.side,
+            };
+            if !seen.insert(key.clone()) {
+                return Err(problem(format!("{} {} stands twice", key.accession, key.side.as_str())));
+            }
+            cohort.hips.push(Hip {
+                key,
+                patient_id: row.patient_id,
+                time: parse_iso(&row.time).ok_or_else(|| problem(format!("\"{}\" is no time", row.time)))?,
+                emergency: row.emergency,
+                label: row.label,
+                basis: row.basis,
+                reason: row.reason,
+                doubtful: row.doubtful,
+                conflict: row.conflict,
+                set: row.set,
+                sources: read_sources(&row.evidence).map_err(problem)?,
+            });
+        }
+        for (row, line) in rows::<EventRow>(events)? {
+            let when = parse_iso(&row.when).ok_or_else(|| TableError::Row {
+                line,
+                problem: format!("\"{}\" is no time", row.when),
+            })?;
+            cohort.events.push(LabelEvent {
+                key: HipKey {
+                    accession: row.accession_number,
+                    side: row.side,
+                },
+                who: row.who,
+                when,
+                from: row.from,
+                to: row.to,
+                why: row.why,
+            });
+        }
+        Ok(cohort)
+    }
+}
+
+fn rows<T: for<'de> Deserialize<'de>>(from: impl Read) -> Result<Vec<(T, u64)>, TableError> {
+    let mut table = csv::Reader::from_reader(from);
+    let headers = table.headers()?.clone();
+    let mut out = Vec::new();
+    for record in table.records() {
+        let record = record?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let row = record.deserialize(Some(&headers)).map_err(|error| TableError::Row {
+            line,
+            problem: error.to_string(),
+        })?;
+        out.push((row, line));
+    }
+    Ok(out)
+}
+
+fn write_sources(sources: &[Source]) -> String {
+    let mut table = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    for source in sources {
+        let Evidence {
+            rule,
+            start,
+            end,
+            words,
+        } = &source.evidence;
+        // Writing to memory does not fail.
+        let _ = table.serialize((&source.record, rule, start, end, words));
+    }
+    let bytes = table.into_inner().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn read_sources(text: &str) -> Result<Vec<Source>, String> {
+    csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(text.as_bytes())
+        .deserialize::<(String, String, usize, usize, String)>()
+        .map(|row| {
+            let (record, rule, start, end, words) = row.map_err(|error| format!("evidence: {error}"))?;
+            Ok(Source {
+                record,
+                evidence: Evidence {
+                    rule,
+                    start,
+                    end,
+                    words,
+                },
+            })
+        })
+        .collect()
+}
