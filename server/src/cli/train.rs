@@ -91,16 +91,16 @@ pub struct Evaluate {
     /// Where the networks run: auto, cpu, wgpu or cuda.
     #[arg(long, default_value = "auto")]
     device: pipeline::DeviceChoice,
-    /// Frontal pelves to simulate; two hips each.
-    #[arg(long, default_value_t = EvaluateConfig::default().pelves)]
-    pelves: usize,
-    /// Other views to simulate, for the frontal gate.
-    #[arg(long, default_value_t = EvaluateConfig::default().others)]
-    others: usize,
-    /// Seed of the test set; away from the seeds of training.
+    /// Hips without metal to simulate, of an emergency department's prevalence.
+    #[arg(long, default_value_t = EvaluateConfig::default().hips)]
+    hips: usize,
+    /// Seed of the simulated hospital.
     #[arg(long, default_value_t = EvaluateConfig::default().seed)]
     seed: u64,
-    /// Also write metrics.json into the folder and the figures into each network's metadata.
+    /// Folder that receives report.html, metrics.json, hips.csv and the figures.
+    #[arg(long)]
+    out: PathBuf,
+    /// Also put the figures into each network's metadata and card.
     #[arg(long)]
     write: bool,
 }
@@ -108,17 +108,29 @@ pub struct Evaluate {
 pub fn evaluate(command: &Evaluate) -> anyhow::Result<()> {
     let models = pipeline::Models::load(&command.models, command.device)?;
     let config = EvaluateConfig {
-        pelves: command.pelves,
-        others: command.others,
+        hips: command.hips,
         seed: command.seed,
         ..EvaluateConfig::default()
     };
-    let bar = ProgressBar::new((config.pelves + config.others) as u64);
-    let evaluation = pipeline::train::evaluate(&models, &config, &mut |done, _| bar.set_position(done as u64))?;
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} hips {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(config.hips as u64).with_style(style);
+    let set = pipeline::train::evaluate(&models, &config, &mut |done, _| bar.set_position(done as u64))?;
     bar.finish_and_clear();
+    let found = evaluation::report::write(&command.out, &set)?;
     if command.write {
-        evaluation.write(&command.models)?;
+        pipeline::train::record(&command.models, &found)?;
     }
-    println!("{}", serde_json::to_string_pretty(&evaluation)?);
+    for reached in &found.bars {
+        println!(
+            "{:?}: {} (wanted {})",
+            reached.bar.figure,
+            reached
+                .found
+                .map_or_else(|| "not measured".to_owned(), |v| format!("{v:.4}")),
+            reached.bar.least
+        );
+    }
+    println!("{}", command.out.join("report.html").display());
     Ok(())
 }

@@ -1084,11 +1084,12 @@ fn hip_truth(hip: &Hip, room: &Pose, tube: &Tube, framing: &Framing, size: f32) 
     let t = femur.trochanter_size;
     let around: [(V3, f32); 6] = [
         (femur.neck_centre(), femur.neck_radius),
-        (v(j.x + 9.0 * k, j.y - 8.0 * k, 1.0), 10.5 * k),
-        (v(j.x + 8.0 * k, j.y + 2.0 * k, 0.0), 13.0 * k * t.max(0.7)),
+        (v(j.x + 14.5 * k, j.y - 8.0 * k, 1.0), 10.5 * k),
+        (v(j.x + 12.0 * k, j.y + 2.0 * k, 0.0), 13.0 * k * t.max(0.7)),
         (femur.greater_tip(), 2.0),
         (femur.lesser_tip(), 2.0),
-        (v(j.x, femur.lesser_y() - 6.0 * k, 0.0), femur.shaft_radius * 1.12),
+        // The masks of the corpus reach some 25 mm below the lesser trochanter's tip.
+        (v(j.x, femur.lesser_y() - 18.0 * k, 0.0), femur.shaft_radius * 1.12),
     ];
     for (p, r) in around {
         fit(&mut femur_box, pixel(p), radius(p, r));

@@ -181,7 +181,7 @@ impl Default for Config {
             middle_y: normal(0.520, 0.095),
             roll: normal(0.5, 3.3),
             axial_rotation: normal(0.0, 4.0),
-            tilt: normal(0.0, 7.0),
+            tilt: normal(6.0, 7.0),
             leg_rotation: normal(4.0, 11.0),
             abduction: normal(-3.0, 5.0),
             dose_spread: 0.6,

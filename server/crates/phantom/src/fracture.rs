@@ -37,6 +37,21 @@ impl FractureKind {
         FractureKind::Subtrochanteric,
     ];
 
+    /// As a reader writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            FractureKind::GardenI => "Garden I",
+            FractureKind::GardenII => "Garden II",
+            FractureKind::GardenIII => "Garden III",
+            FractureKind::GardenIV => "Garden IV",
+            FractureKind::Basicervical => "basicervical",
+            FractureKind::TrochantericA1 => "AO 31-A1",
+            FractureKind::TrochantericA2 => "AO 31-A2",
+            FractureKind::TrochantericA3 => "AO 31-A3",
+            FractureKind::Subtrochanteric => "subtrochanteric",
+        }
+    }
+
     pub fn location(self) -> FractureLocation {
         match self {
             FractureKind::GardenI

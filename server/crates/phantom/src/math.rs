@@ -240,8 +240,10 @@ fn lattice(seed: u32, x: i32, y: i32) -> f32 {
 
 /// Smooth value noise, about -1..1, with features one unit apart.
 pub fn value_noise(seed: u32, x: f32, y: f32) -> f32 {
-    let (fx, fy) = (x.floor(), y.floor());
-    let (ix, iy) = (fx as i32, fy as i32);
+    // The largest whole number not above, without a call; `f32::floor` is one where the processor is not known.
+    let below = |v: f32| v as i32 - i32::from(v < v as i32 as f32);
+    let (ix, iy) = (below(x), below(y));
+    let (fx, fy) = (ix as f32, iy as f32);
     let ease = |t: f32| t * t * (3.0 - 2.0 * t);
     let (tx, ty) = (ease(x - fx), ease(y - fy));
     let (a, b) = (lattice(seed, ix, iy), lattice(seed, ix + 1, iy));

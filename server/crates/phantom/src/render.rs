@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use wide::f32x8;
 
 use crate::math::{V3, value_noise};
-use crate::solid::{Grain, Group, Matter, Tube};
+use crate::solid::{Grain, Group, Matter, Near, Tube};
 
 /// Sample points on the detector, mm from its middle; rows go down.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -119,7 +119,7 @@ pub struct Scene {
     pub texture_seed: u32,
 }
 
-const TILE: usize = 8;
+const TILE: usize = 16;
 
 /// Lengths of all materials on a grid.
 pub fn lengths(scene: &Scene, grid: &Grid) -> Vec<Lengths> {
@@ -208,31 +208,161 @@ fn march(scene: &Scene, groups: &[&Group], grid: &Grid, finest: f32, out: &mut [
                     let Some(near) = group.near(&tube, centre, reach) else {
                         continue;
                     };
-                    // Eight rays are a patch of four by two pixels.
-                    for row in (0..rows).step_by(2) {
-                        for start in (0..columns).step_by(4) {
-                            let place =
-                                |lane: usize| ((row + lane / 4).min(rows - 1), (start + lane % 4).min(columns - 1));
-                            let (mut xs, mut ys) = ([0.0_f32; 8], [0.0_f32; 8]);
-                            for lane in 0..8 {
-                                let (r, c) = place(lane);
-                                (xs[lane], ys[lane]) = (grid.x(first_column + c), grid.y(first_row + r));
-                            }
-                            let (shell, fill) = group.lengths(&near, &tube, f32x8::from(xs), f32x8::from(ys), finest);
-                            let (shell, fill) = (shell.to_array(), fill.to_array());
-                            for lane in 0..8 {
-                                if row + lane / 4 < rows && start + lane % 4 < columns && shell[lane] + fill[lane] > 0.0
-                                {
-                                    let (r, c) = place(lane);
-                                    let cell = &mut lines[r * grid.width + first_column + c];
-                                    add(group, scene, cell, shell[lane], fill[lane], [xs[lane], ys[lane]], pitch);
-                                }
+                    let tile = Tile {
+                        group,
+                        near,
+                        tube,
+                        grid,
+                        finest,
+                        corner: (first_column, first_row),
+                        tolerance: match group.matter {
+                            Matter::Body | Matter::Air | Matter::Tissue => 0.3,
+                            Matter::Bone => 0.05,
+                            Matter::Titanium => 0.02,
+                            Matter::Steel => 0.008,
+                        },
+                    };
+                    let found = tile.lengths(columns, rows);
+                    for row in 0..rows {
+                        for column in 0..columns {
+                            let [shell, fill] = found[row * TILE + column];
+                            if shell + fill > 0.0 {
+                                let at = [grid.x(first_column + column), grid.y(first_row + row)];
+                                let cell = &mut lines[row * grid.width + first_column + column];
+                                add(group, scene, cell, shell, fill, at, pitch);
                             }
                         }
                     }
                 }
             }
         });
+}
+
+/// Sides of a tile's cells in pixels, tried one after the other.
+const CELLS: [usize; 2] = [8, 4];
+/// Below this pitch, mm, cells are tried before pixels.
+const FINE_PITCH: f32 = 0.5;
+
+/// A square of pixels, and what of one group lies behind it.
+struct Tile<'a> {
+    group: &'a Group,
+    near: Near<'a>,
+    tube: Tube,
+    grid: &'a Grid,
+    finest: f32,
+    /// First column and row.
+    corner: (usize, usize),
+    /// A cell is smooth where its middle is within this of what its corners say, mm.
+    tolerance: f32,
+}
+
+/// Lengths of shell and of inside times fill, by row and column of a tile.
+type TileLengths = [[f32; 2]; TILE * TILE];
+
+impl Tile<'_> {
+    /// Where a surface is seen edge on, lengths change from pixel to pixel; elsewhere they are smooth. So a cell of
+    /// pixels is computed at its corners and its middle, and divided only where these do not agree.
+    fn lengths(&self, columns: usize, rows: usize) -> TileLengths {
+        let mut out = [[0.0; 2]; TILE * TILE];
+        let fine = self.grid.pitch() <= FINE_PITCH;
+        // Splinters at a fracture are smaller than the larger cells.
+        let first = if self.group.clips.is_empty() {
+            CELLS[0]
+        } else {
+            CELLS[1]
+        };
+        if fine && first == CELLS[0] {
+            self.cells::<3, 2>((0, 0), CELLS[0], (columns, rows), &mut out);
+        } else if fine {
+            self.cells::<5, 4>((0, 0), CELLS[1], (columns, rows), &mut out);
+        } else {
+            for row in (0..rows).step_by(4) {
+                for column in (0..columns).step_by(4) {
+                    self.each(column, row, &mut out);
+                }
+            }
+        }
+        out
+    }
+
+    /// `N` by `N` cells of `side` pixels from a first column and row on; `M` is one more.
+    fn cells<const M: usize, const N: usize>(
+        &self,
+        (column, row): (usize, usize),
+        side: usize,
+        (columns, rows): (usize, usize),
+        out: &mut TileLengths,
+    ) {
+        let place = |i: usize| {
+            let (x, y, half) = if i < M * M {
+                (i % M, i / M, 0.0)
+            } else {
+                let i = (i - M * M).min(N * N - 1);
+                (i % N, i / N, side as f32 * 0.5)
+            };
+            ((column + x * side) as f32 + half, (row + y * side) as f32 + half)
+        };
+        let mut lattice = [[0.0_f32; 2]; 48];
+        for first in (0..M * M + N * N).step_by(8) {
+            lattice[first..first + 8].copy_from_slice(&self.eight(|lane| place(first + lane)));
+        }
+        for j in 0..N {
+            for i in 0..N {
+                let (column, row) = (column + i * side, row + j * side);
+                if column >= columns || row >= rows {
+                    continue;
+                }
+                let first = j * M + i;
+                let [a, b] = [lattice[first], lattice[first + 1]];
+                let [c, d] = [lattice[first + M], lattice[first + M + 1]];
+                let middle = lattice[M * M + j * N + i];
+                let smooth = (0..2).all(|k| (0.25 * (a[k] + b[k] + c[k] + d[k]) - middle[k]).abs() < self.tolerance);
+                if !smooth && side == CELLS[0] {
+                    self.cells::<3, 2>((column, row), CELLS[1], (columns, rows), out);
+                } else if !smooth {
+                    self.each(column, row, out);
+                } else {
+                    let part = 1.0 / side as f32;
+                    for y in 0..side {
+                        let ty = y as f32 * part;
+                        for x in 0..side {
+                            let tx = x as f32 * part;
+                            let at = |k: usize| {
+                                let top = a[k] + (b[k] - a[k]) * tx;
+                                top + (c[k] + (d[k] - c[k]) * tx - top) * ty
+                            };
+                            out[(row + y) * TILE + column + x] = [at(0), at(1)];
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A cell, pixel by pixel; eight rays are a patch of four by two.
+    fn each(&self, column: usize, row: usize, out: &mut TileLengths) {
+        for half in [0, 2] {
+            let found = self.eight(|lane| ((column + lane % 4) as f32, (row + half + lane / 4) as f32));
+            for (lane, found) in found.into_iter().enumerate() {
+                out[(row + half + lane / 4) * TILE + column + lane % 4] = found;
+            }
+        }
+    }
+
+    /// Eight rays to places in the tile, in pixels from the middle of its first.
+    fn eight(&self, place: impl Fn(usize) -> (f32, f32)) -> [[f32; 2]; 8] {
+        let (mut xs, mut ys) = ([0.0_f32; 8], [0.0_f32; 8]);
+        for lane in 0..8 {
+            let (column, row) = place(lane);
+            xs[lane] = self.grid.x(self.corner.0) + column * self.grid.step_x;
+            ys[lane] = self.grid.y(self.corner.1) - row * self.grid.step_y;
+        }
+        let (shell, fill) = self
+            .group
+            .lengths(&self.near, &self.tube, f32x8::from(xs), f32x8::from(ys), self.finest);
+        let (shell, fill) = (shell.to_array(), fill.to_array());
+        std::array::from_fn(|lane| [shell[lane], fill[lane]])
+    }
 }
 
 fn add(group: &Group, scene: &Scene, cell: &mut Lengths, shell: f32, fill: f32, at: [f32; 2], pitch: f32) {
@@ -242,13 +372,12 @@ fn add(group: &Group, scene: &Scene, cell: &mut Lengths, shell: f32, fill: f32, 
             if fill > 0.05 {
                 fill *= match &group.grain {
                     Some(grain) => grain_factor(grain, &scene.tube, at, pitch),
-                    None if pitch < 0.8 => {
-                        let l = value_noise(scene.texture_seed ^ 31, at[0] / 0.7, at[1] / 0.7);
-                        let n = value_noise(scene.texture_seed, at[0] / 1.3, at[1] / 1.3);
-                        let m = value_noise(scene.texture_seed ^ 77, at[0] / 3.1, at[1] / 3.1);
-                        1.0 + 0.45 * l + 0.42 * n + 0.24 * m
+                    None => {
+                        let noise = |seed, size: f32| {
+                            averaged(size, pitch) * value_noise(scene.texture_seed ^ seed, at[0] / size, at[1] / size)
+                        };
+                        1.0 + 0.45 * noise(31, 0.7) + 0.42 * noise(0, 1.3) + 0.24 * noise(77, 3.1)
                     }
-                    None => 1.0,
                 };
             }
             cell[BONE] += shell + fill;
@@ -264,8 +393,14 @@ fn add(group: &Group, scene: &Scene, cell: &mut Lengths, shell: f32, fill: f32, 
     }
 }
 
+/// What is left of a texture with grains of `size` mm when a pixel averages over `pitch` mm: all of it while two
+/// pixels fall on a grain, then less with the area.
+fn averaged(size: f32, pitch: f32) -> f32 {
+    (0.5 * size / pitch).powi(2).min(1.0)
+}
+
 /// How much denser than its mean the cancellous bone of a proximal femur is behind a pixel: the principal
-/// compressive and tensile groups, Ward's triangle and, where pixels are fine enough, single streaks.
+/// compressive and tensile groups, Ward's triangle and single streaks.
 fn grain_factor(grain: &Grain, tube: &Tube, at: [f32; 2], pitch: f32) -> f32 {
     let middle = grain.pose.point(V3::default());
     let share = middle.z / tube.source.z;
@@ -290,22 +425,20 @@ fn grain_factor(grain: &Grain, tube: &Tube, at: [f32; 2], pitch: f32) -> f32 {
     let ward = fall(((u - 22.0).powi(2) + (w + 15.0).powi(2)).sqrt() / 9.5);
     let mut factor =
         1.0 + 0.45 * compressive + 0.40 * (1.0 - loss) * tensile - (0.30 + 0.35 * loss) * ward - 0.15 * loss;
-    if pitch < 0.9 {
-        let strength = (0.9 - pitch).min(0.55) / 0.55;
-        let (fu, fw) = (u - 16.0, w + 55.0);
-        let (fan_angle, fan_radius) = (fu.atan2(fw.max(1.0)), (fu * fu + fw * fw).sqrt());
-        let streaks = value_noise(grain.seed, fan_angle * 62.0, fan_radius / 13.0);
-        let arcs = value_noise(grain.seed ^ 5, radius / 1.15, cu.atan2(cw) * 4.0);
-        let mesh = value_noise(grain.seed ^ 15, u / 0.7, w / 0.7) * 0.6
-            + value_noise(grain.seed ^ 9, u / 1.3, w / 1.3) * 0.6
-            + value_noise(grain.seed ^ 11, u / 2.7, w / 2.7) * 0.4;
-        let pattern = streaks * (0.15 + 0.5 * compressive) + arcs * (0.12 + 0.5 * tensile * (1.0 - 0.6 * loss)) + mesh;
-        // Paget's: few thick trabeculae along the lines of load.
-        let thick = value_noise(grain.seed ^ 17, fan_angle * 24.0, fan_radius / 22.0)
-            + 0.6 * value_noise(grain.seed ^ 19, u / 4.5, w / 4.5);
-        let pattern = pattern + 0.9 * grain.coarse * thick;
-        factor *= 1.0 + strength * (0.62 + 0.20 * loss) * pattern;
-    }
+    let (fu, fw) = (u - 16.0, w + 55.0);
+    let (fan_angle, fan_radius) = (fu.atan2(fw.max(1.0)), (fu * fu + fw * fw).sqrt());
+    let mesh = |seed, size: f32| averaged(size, pitch) * value_noise(grain.seed ^ seed, u / size, w / size);
+    let streaks = averaged(0.8, pitch) * value_noise(grain.seed, fan_angle * 62.0, fan_radius / 13.0);
+    let arcs = averaged(1.15, pitch) * value_noise(grain.seed ^ 5, radius / 1.15, cu.atan2(cw) * 4.0);
+    let pattern = streaks * (0.15 + 0.5 * compressive)
+        + arcs * (0.12 + 0.5 * tensile * (1.0 - 0.6 * loss))
+        + 0.6 * mesh(15, 0.7)
+        + 0.6 * mesh(9, 1.3)
+        + 0.4 * mesh(11, 2.7);
+    // Paget's: few thick trabeculae along the lines of load.
+    let thick =
+        averaged(2.0, pitch) * value_noise(grain.seed ^ 17, fan_angle * 24.0, fan_radius / 22.0) + 0.6 * mesh(19, 4.5);
+    factor *= 1.0 + (0.62 + 0.20 * loss) * (pattern + 0.9 * grain.coarse * thick);
     factor.max(0.05)
 }
 

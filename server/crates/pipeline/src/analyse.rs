@@ -90,7 +90,7 @@ impl Models {
         let score = self.frontal_score(&image)?;
         analysis.frontal = Some(Score { score });
         analysis.milliseconds.frontal = Some(elapsed(begun));
-        if score < self.frontal.metadata.operating_points.threshold.unwrap_or(0.5) {
+        if score < self.gates().0 {
             analysis.exclude(Exclusion::NotFrontalPelvis);
             return Ok(());
         }
@@ -102,9 +102,8 @@ impl Models {
             analysis.exclude(Exclusion::HipsNotFound);
             return Ok(());
         }
-        let side = hips.side(frame.detector_spacing.map(|(_, column)| column as f32));
-        let squares = [(Side::Right, hips.right), (Side::Left, hips.left)]
-            .map(|(name, centre)| (name, preprocess::square(centre, side)));
+        let spacing = frame.detector_spacing.map(|(_, column)| column as f32);
+        let squares = Side::BOTH.map(|side| (side, hips.crop(side, spacing, 1.0)));
         analysis.hips = squares
             .iter()
             .map(|&(side, square)| HipFinding {
@@ -140,7 +139,7 @@ impl Models {
                 .iter()
                 .map(|&i| (analysis.hips[i].side, analysis.hips[i].region.0))
                 .collect();
-            let threshold = self.metal.metadata.operating_points.threshold.unwrap_or(0.5);
+            let threshold = self.gates().1;
             for (&i, score) in left.iter().zip(self.metal_scores(&image, &crops)?) {
                 let hip = &mut analysis.hips[i];
                 hip.metal = Some(Score { score });
@@ -173,6 +172,12 @@ impl Models {
             analysis.status = ReadingStatus::Excluded;
         }
         Ok(())
+    }
+
+    /// Thresholds of the frontal and of the metal gate.
+    pub(crate) fn gates(&self) -> (f32, f32) {
+        let of = |loaded: &crate::models::Loaded| loaded.metadata.operating_points.threshold.unwrap_or(0.5);
+        (of(&self.frontal), of(&self.metal))
     }
 
     /// Probability that the picture is a frontal pelvis.
@@ -217,6 +222,20 @@ impl Models {
                 Ok((finite(sigmoid(o[1] - o[0]))?, location))
             })
             .collect()
+    }
+
+    /// What each place of a crop adds to its fracture score: a square map of logits, row by row, on the crop as the
+    /// picture shows it. `None` where the network has no such map.
+    pub fn activation(&self, image: &GreyImage, (side, square): (Side, [f32; 4])) -> Result<Option<GreyImage>, String> {
+        let input = self.crops(image, &[(side, square)], self.fracture.input);
+        let Some(map) = self.fracture.network.activation(input) else {
+            return Ok(None);
+        };
+        let [.., height, width] = map.dims();
+        let data = map.try_into_data().map_err(|e| e.to_string())?;
+        let data = data.convert::<f32>().try_into_vec().map_err(|e| format!("{e:?}"))?;
+        let map = GreyImage { width, height, data };
+        Ok(Some(if side == Side::Left { map.mirrored() } else { map }))
     }
 
     /// What a fracture score means at the two operating points.

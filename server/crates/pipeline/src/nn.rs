@@ -569,6 +569,27 @@ impl DenseNet {
     /// `[n, 1, input, input]` to `[n, 5]`: two logits of the fracture head (none, fracture), three of the location
     /// head (none, intracapsular, extracapsular).
     pub fn forward(&self, x: Tensor<4>, training: Option<u64>) -> Tensor<2> {
+        let x = self.features(x, training);
+        let [n, c, ..] = x.dims();
+        let x = x.mean_dim(3).mean_dim(2).reshape([n, c]);
+        Tensor::cat(vec![self.fracture.forward(x.clone()), self.location.forward(x)], 1)
+    }
+
+    /// Class activation map (Zhou 2016): what each place of the last map adds to the fracture's logit over the other
+    /// one's. Its mean and the head's bias make the difference of the two logits.
+    ///
+    /// # Shapes
+    /// `[n, 1, input, input]` to `[n, 1, input / 32, input / 32]`.
+    pub fn activation(&self, x: Tensor<4>) -> Tensor<4> {
+        let x = self.features(x, None);
+        let [_, c, ..] = x.dims();
+        let weight = self.fracture.weight.val();
+        let difference = weight.clone().slice([0..c, 1..2]) - weight.slice([0..c, 0..1]);
+        (x * difference.reshape([1, c, 1, 1])).sum_dim(1)
+    }
+
+    /// What the heads average and weigh.
+    fn features(&self, x: Tensor<4>, training: Option<u64>) -> Tensor<4> {
         let train = training.is_some();
         let x = self.stem_norm.forward(self.stem.forward(x), train);
         let pool = MaxPoolOptions::new([3, 3]).with_stride([2, 2]).with_padding([1, 1]);
@@ -579,10 +600,7 @@ impl DenseNet {
                 x = transition.forward(x, train);
             }
         }
-        let x = self.norm.forward(x, train);
-        let [n, c, ..] = x.dims();
-        let x = x.mean_dim(3).mean_dim(2).reshape([n, c]);
-        Tensor::cat(vec![self.fracture.forward(x.clone()), self.location.forward(x)], 1)
+        self.norm.forward(x, train)
     }
 }
 
@@ -621,6 +639,14 @@ impl Network {
         match self {
             Network::Plain(network) => network.forward(x, training.is_some()),
             Network::DenseNet(network) => network.forward(x, training),
+        }
+    }
+
+    /// The class activation map of the fracture network, see [`DenseNet::activation`]; none of the plain ones.
+    pub fn activation(&self, x: Tensor<4>) -> Option<Tensor<4>> {
+        match self {
+            Network::Plain(_) => None,
+            Network::DenseNet(network) => Some(network.activation(x)),
         }
     }
 

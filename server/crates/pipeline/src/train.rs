@@ -9,5 +9,5 @@ mod fit;
 pub use augment::Augment;
 pub use config::{Data, Fit, Rehearsal, TrainConfig};
 pub use data::{Label, Picture, Sample, SampleSet, simulate};
-pub use evaluate::{EvaluateConfig, Evaluation, evaluate};
+pub use evaluate::{EvaluateConfig, evaluate, record};
 pub use fit::{Progress, Validation, train};

@@ -125,5 +125,5 @@ fn real_chests_are_set_aside() {
 
 // Issue 3's bars are 18, 36 and 40; these are what the committed weights reach.
 const PELVES_ACCEPTED: usize = 18;
-const HIPS_HELD: usize = 19;
+const HIPS_HELD: usize = 36;
 const CHESTS_REFUSED: usize = 40;

@@ -53,7 +53,7 @@ impl Femur {
     pub fn greater_tip(&self) -> V3 {
         let j = self.junction();
         v(
-            j.x + 5.0 * self.k(),
+            j.x + 8.0 * self.k(),
             self.trochanter_height * self.trochanter_size - 12.0 * (1.0 - self.trochanter_size),
             -6.0 * self.k(),
         )
@@ -157,7 +157,7 @@ impl Femur {
             let size = k * t.max(0.5);
             g.push(
                 Cone::new(
-                    v(j.x + 8.0 * k, j.y - 2.0 * k, -2.0),
+                    v(j.x + 12.0 * k, j.y - 2.0 * k, -2.0),
                     tip + v(0.0, -8.0 * size, 0.0),
                     13.5 * k,
                     8.0 * size,
@@ -169,8 +169,8 @@ impl Femur {
             );
             g.push(
                 Cone::new(
-                    v(j.x + 10.0 * k, j.y + 6.0 * k, 2.0),
-                    v(j.x + 9.0 * k, j.y - 18.0 * k, 1.0),
+                    v(j.x + 15.0 * k, j.y + 5.0 * k, 2.0),
+                    v(j.x + 13.5 * k, j.y - 16.0 * k, 1.0),
                     11.0 * size,
                     9.0 * k,
                 )
@@ -181,7 +181,7 @@ impl Femur {
             );
         } else {
             g.push(
-                Cone::sphere(v(j.x + 5.0 * k, j.y + 2.0 * k, -2.0), 15.0 * k)
+                Cone::sphere(v(j.x + 7.0 * k, j.y + 2.0 * k, -2.0), 15.0 * k)
                     .shell(1.0 * c * k, 1.0 * c * k)
                     .fill(fill * 0.6)
                     .blend(6.0 * k),

@@ -115,32 +115,37 @@ impl Hemipelvis {
         let wide = 62.5 - 2.5 * (1.0 - f);
         let brim = [
             (p(-29.0, 53.0, -40.0), 6.5, 2.2),
-            (q(wide + 1.5, 26.0, -12.0), 6.5, 2.3),
-            (q(wide - 4.0, 6.0, 10.0), 8.0, 2.2),
-            (q(wide - 17.0, -9.0, 27.0), 8.0, 2.0),
-            (q(wide - 34.0, -18.5, 37.0), 7.2, 1.8),
-            (q(9.5, -25.0, 42.0), 8.0, 1.6),
+            (q(wide + 1.5, 26.0, -12.0), 7.0, 2.3),
+            (q(wide - 4.0, 6.0, 10.0), 9.0, 2.2),
+            (q(wide - 17.0, -12.0, 27.0), 9.5, 2.0),
+            (q(wide - 34.0, -24.0, 37.0), 9.0, 1.8),
+            (q(10.0, -34.0, 42.0), 9.5, 1.6),
         ];
         for pair in brim.windows(2) {
             let ((a, ra, ca), (b, rb, cb)) = (pair[0], pair[1]);
             g.push(cone(a, b, ra, rb).shell(ca * c, cb * c).blend(5.0 * k));
         }
         let pubic = brim[5].0;
-        let arch = q(11.0 + 3.0 * f, -47.0 - 4.0 * (1.0 - f), 38.0);
-        g.push(cone(pubic, arch, 8.5, 7.0).flat(v(0.0, 0.0, 1.0), 0.75));
+        let arch = q(11.0 + 2.0 * f, -55.0 - 4.0 * (1.0 - f), 34.0);
+        g.push(cone(pubic, arch, 9.5, 8.0).flat(v(0.0, 0.0, 1.0), 0.75));
         // Back column and ischium.
         g.push(cone(p(-20.0, 30.0, -26.0), p(-18.0, -8.0, -30.0), 9.0, 10.5));
         g.push(cone(p(-18.0, -8.0, -30.0), p(-20.0, -38.0, -33.0), 11.0, 10.5));
         let seat = p(-22.0 + 4.0 * f, -53.0, -31.0);
-        g.push(cone(p(-20.0, -38.0, -33.0), seat, 11.0, 12.5));
+        g.push(cone(p(-20.0, -38.0, -33.0), seat, 12.0, 14.0));
         // From below the socket to the ischium: the outer border of the foramen.
-        g.push(cone(v(-11.0 * k, -r * 0.70, 2.0 * k), p(-21.0, -38.0, -22.0), 8.0, 9.0));
+        g.push(cone(
+            v(-13.0 * k, -r * 0.70, 2.0 * k),
+            p(-25.0, -38.0, -20.0),
+            10.0,
+            11.0,
+        ));
         let spine = p(-36.0 - 2.0 * (1.0 - f), -10.0, -40.0);
         g.push(cone(p(-23.0, -2.0, -32.0), spine, 6.0, 2.5).blend(5.0 * k));
         // Lower ramus.
         let turn = v((seat.x + arch.x) * 0.5 + 2.0 * k, -64.0 * k, -2.0 * k);
-        g.push(cone(seat + v(-3.0, -4.0, 6.0) * k, turn, 11.0, 6.5));
-        g.push(cone(turn, arch, 6.5, 6.5));
+        g.push(cone(seat + v(-3.0, -4.0, 6.0) * k, turn, 12.0, 8.0));
+        g.push(cone(turn, arch, 8.0, 8.0));
         // The socket's wall.
         let (sa, ca) = self.sharp_angle.to_radians().sin_cos();
         let (sv, cv) = self.anteversion.to_radians().sin_cos();

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::TrainConfig;
-use crate::preprocess::{Hips, everything, square};
+use crate::preprocess::{Hips, LOWERED, SIDE_OVER_DISTANCE, everything};
 use crate::{Error, NetworkName};
 
 /// A hip picture is kept this much wider than its crop, so that augmentation has something to move in.
@@ -113,12 +113,11 @@ fn whole(case: &Case, side: usize) -> Picture {
 }
 
 fn hip_picture(case: &Case, hips: &Hips, side: Side, pixels: usize) -> Picture {
-    let centre = match side {
-        Side::Right => hips.right,
-        Side::Left => hips.left,
+    let of = match side {
+        Side::Right => domain::Side::Right,
+        Side::Left => domain::Side::Left,
     };
-    let spacing = case.truth().pitch_mm;
-    let region = square(centre, hips.side(Some(spacing)) * MARGIN);
+    let region = hips.crop(of, Some(case.truth().pitch_mm), MARGIN);
     let image = imaging::present(&case.render_region(region, pixels, pixels), None);
     kept(&if side == Side::Left { image.mirrored() } else { image })
 }
@@ -271,7 +270,7 @@ pub fn simulate(
 ) -> Result<SampleSet, Error> {
     let data = &config.data;
     let key = serde_json::json!({
-        "network": network, "seed": data.seed, "side": data.side, "positives": data.positives, "margin": MARGIN,
+        "network": network, "seed": data.seed, "side": data.side, "positives": data.positives, "margin": MARGIN, "crop": [SIDE_OVER_DISTANCE, LOWERED],
         "simulator": phantom::REVISION, "immature": IMMATURE,
     });
     let key = &crate::models::sha256(key.to_string().as_bytes())[..16];
