@@ -13,6 +13,7 @@ mod queue;
 mod sessions;
 mod settings;
 mod study_state;
+mod viewing;
 mod worklist;
 
 pub use answers::NewAnswer;
