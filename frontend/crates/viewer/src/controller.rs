@@ -86,6 +86,8 @@ pub struct Controller {
     waiting: Option<KeptView>,
     restored: bool,
     zoom_to: Option<[f32; 4]>,
+    /// Its place was taken from another picture on the page.
+    follows: bool,
     linked: bool,
     pub boxes: Vec<HipBox>,
     pub heat_maps: Vec<HeatMap>,
@@ -142,6 +144,7 @@ impl Default for Controller {
             waiting: None,
             restored: false,
             zoom_to: None,
+            follows: false,
             linked: true,
             boxes: Vec::new(),
             heat_maps: Vec::new(),
@@ -240,8 +243,8 @@ impl Controller {
         self.opened.as_ref().map(|opened| Rc::clone(&opened.frame))
     }
 
-    /// Takes what the reader left on the picture, unless the hands were quicker. A rectangle to open at goes before
-    /// the kept place.
+    /// Takes what the reader left on the picture, unless the hands were quicker. A rectangle to open at, or a picture
+    /// to stand beside, goes before the kept place.
     pub fn restore(&mut self, kept: KeptView) {
         let Some(opened) = &self.opened else {
             self.waiting = Some(kept);
@@ -252,7 +255,7 @@ impl Controller {
         }
         let voi = kept.voi.and_then(|voi| voi.restore(&opened.frame));
         self.restored = kept != KeptView::default();
-        if self.zoom_to.is_none() {
+        if self.zoom_to.is_none() && !self.follows {
             self.view = kept.view;
         }
         self.marks.all = kept.measurements;
@@ -430,6 +433,12 @@ impl Controller {
             presentation: self.presentation.clone(),
             marks: self.marks.all.clone(),
         })
+    }
+
+    /// Opens beside another picture on the page.
+    pub fn follow(&mut self, link: &Link, same_picture: bool) {
+        self.follows = true;
+        self.adopt(link, same_picture);
     }
 
     /// Follows another picture on the page: its scale, and where it is the same picture its grey levels and marks.
@@ -1216,6 +1225,18 @@ mod tests {
         earlier.adopt(&new.link().unwrap(), false);
         assert_eq!(earlier.state().zoom, 2.0);
         assert!(!earlier.state().inverted);
+        // What was kept of it comes back, but not its place.
+        let mut beside = Controller::default();
+        beside.set_canvas([800, 800], 1.0);
+        let mut coarse = Frame::new(400, 400, 12, vec![0; 160_000]);
+        coarse.spacing = Some(spacing(0.2));
+        beside.open(Rc::new(coarse));
+        beside.follow(&new.link().unwrap(), false);
+        beside.restore(KeptView {
+            invert: true,
+            ..KeptView::default()
+        });
+        assert!(beside.state().inverted && beside.state().zoom == 2.0);
         earlier.command(Command::Link(false));
         new.command(Command::Fit);
         earlier.adopt(&new.link().unwrap(), false);

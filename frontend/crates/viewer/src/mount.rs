@@ -189,6 +189,25 @@ impl Shared {
         }
     }
 
+    /// Every other viewer on the page.
+    fn others(self: &Rc<Self>) -> Vec<Rc<Shared>> {
+        let all = MOUNTED.with_borrow(|all| all.iter().filter_map(Weak::upgrade).collect::<Vec<_>>());
+        all.into_iter().filter(|other| !Rc::ptr_eq(other, self)).collect()
+    }
+
+    /// A picture that opens beside others takes their scale and does not change it.
+    fn follow(self: &Rc<Self>) {
+        for other in self.others() {
+            let link = other.inner.borrow().controller.link();
+            if let Some(link) = link {
+                let mut inner = self.inner.borrow_mut();
+                inner.controller.follow(&link, other.frame_url == self.frame_url);
+                *self.linked.borrow_mut() = inner.controller.link();
+                return;
+            }
+        }
+    }
+
     /// Makes the other viewers follow.
     fn lead(self: &Rc<Self>) {
         let link = self.inner.borrow().controller.link();
@@ -197,8 +216,7 @@ impl Shared {
         }
         self.linked.borrow_mut().clone_from(&link);
         let Some(link) = link else { return };
-        let others: Vec<Rc<Shared>> = MOUNTED.with_borrow(|all| all.iter().filter_map(Weak::upgrade).collect());
-        for other in others.iter().filter(|other| !Rc::ptr_eq(other, self)) {
+        for other in self.others() {
             let same = other.frame_url == self.frame_url;
             other.inner.borrow_mut().controller.adopt(&link, same);
             // It knows what it took over, and so leads nobody with it.
@@ -462,6 +480,7 @@ fn start_loading(shared: &Rc<Shared>) {
                     inner.controller.open(frame);
                     inner.upload();
                 }
+                shared.follow();
                 shared.remember_kept();
                 shared.after_change();
             }
