@@ -35,6 +35,8 @@ def table(first, entries, bits):
 
 def add_tables(data, which):
     """An S-shaped VOI table over the middle of the values, or a modality table that turns them into another range."""
+    if not which:
+        return
     values = 1 << data.BitsStored
     steps = numpy.arange(values) / (values - 1)
     for name in ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction"):
