@@ -1,8 +1,8 @@
 //! What the pages ask of the server.
 
 use domain::{
-    AccountId, Answer, AuditEvent, AuditFilter, Page, QuarantineItem, SiteId, StudyDetail, StudyQuery, StudyRow,
-    StudyUid, User,
+    AccountId, Answer, AuditEvent, AuditFilter, Page, QuarantineItem, SavedView, SiteId, StudyDetail, StudyQuery,
+    StudyRow, StudyUid, User,
 };
 
 use crate::AppError;
@@ -34,6 +34,11 @@ pub trait Backend: Send + Sync + 'static {
     /// Takes a finished or failed study back to the queue.
     async fn restart(&self, caller: &Caller, study: StudyUid) -> Result<(), AppError>;
     async fn sites(&self, caller: &Caller) -> Result<Vec<SiteId>, AppError>;
+    /// The worklist queries that the caller keeps under names.
+    async fn views(&self, caller: &Caller) -> Result<Vec<SavedView>, AppError>;
+    /// Keeps a query; a view of the same name is replaced.
+    async fn save_view(&self, caller: &Caller, name: String, query: StudyQuery) -> Result<SavedView, AppError>;
+    async fn delete_view(&self, caller: &Caller, id: i64) -> Result<(), AppError>;
     async fn audit(&self, caller: &Caller, filter: AuditFilter) -> Result<Page<AuditEvent>, AppError>;
     async fn audit_check(&self, caller: &Caller) -> Result<AuditCheck, AppError>;
     /// `page` is zero-based.

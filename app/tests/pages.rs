@@ -13,7 +13,7 @@ use axum::routing::post;
 use domain::{
     AccountId, Answer, AnswerValue, AuditAction, AuditEvent, AuditFilter, AuditOutcome, Call, HipExclusion, HipFinding,
     HipStatus, ImageReading, ImageRow, LocationScores, Milliseconds, ModelName, Page, PersonName, PixelBox,
-    QuarantineItem, ReadingStatus, ResultSummary, Role, Score, SeriesUid, Side, SiteId, SopUid, StudyDetail,
+    QuarantineItem, ReadingStatus, ResultSummary, Role, SavedView, Score, SeriesUid, Side, SiteId, SopUid, StudyDetail,
     StudyQuery, StudyRow, StudyState, StudyUid, Timestamp, User,
 };
 use http::StatusCode;
@@ -26,6 +26,7 @@ use tower::ServiceExt;
 #[derive(Default)]
 struct Fake {
     studies: Vec<StudyDetail>,
+    views: Vec<SavedView>,
 }
 
 impl Fake {
@@ -86,6 +87,18 @@ impl Backend for Fake {
 
     async fn sites(&self, _: &Caller) -> Result<Vec<SiteId>, AppError> {
         Ok(vec![SiteId::from("main"), SiteId::from("north")])
+    }
+
+    async fn views(&self, _: &Caller) -> Result<Vec<SavedView>, AppError> {
+        Ok(self.views.clone())
+    }
+
+    async fn save_view(&self, _: &Caller, name: String, query: StudyQuery) -> Result<SavedView, AppError> {
+        Ok(SavedView { id: 1, name, query })
+    }
+
+    async fn delete_view(&self, _: &Caller, _: i64) -> Result<(), AppError> {
+        Ok(())
     }
 
     async fn audit(&self, caller: &Caller, filter: AuditFilter) -> Result<Page<AuditEvent>, AppError> {
@@ -358,6 +371,7 @@ fn broken_left() -> Fake {
             ResultSummary::Definite,
             vec![reading(ReadingStatus::Analysed, None, hips)],
         )],
+        ..Fake::default()
     }
 }
 
@@ -458,6 +472,7 @@ async fn exclusions_are_in_plain_words() {
                 reading(ReadingStatus::Analysed, None, metal),
             ],
         )],
+        ..Fake::default()
     };
     let (_, html) = page(fake, Some(Role::Reader), "/study/1.2.3").await;
     let shown = text(&html);

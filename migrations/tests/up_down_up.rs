@@ -38,6 +38,7 @@ async fn up_down_up() -> Result<(), DbErr> {
         "audit_head",
         "quarantine",
         "setting",
+        "saved_view",
     ] {
         assert!(names.contains(&table), "no table {table}");
     }

@@ -147,6 +147,7 @@ pub async fn run(config: Config, options: ServeOptions) -> anyhow::Result<()> {
         decoder: services.decoder.clone(),
         ingest: services.ingest.clone(),
         changes: services.changes.clone(),
+        presence: Arc::default(),
         brake: Arc::default(),
         backend: Arc::new(ServerBackend {
             db: services.db.clone(),

@@ -44,6 +44,7 @@ pub fn app_state(bench: &Bench) -> AppState {
         decoder: bench.decoder.clone(),
         ingest: bench.ingest.clone(),
         changes: bench.changes.clone(),
+        presence: Arc::default(),
         brake: Arc::default(),
         leptos: LeptosOptions::builder().output_name("frontend").build(),
     }

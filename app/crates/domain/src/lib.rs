@@ -17,6 +17,6 @@ pub use finding::{
 };
 pub use ids::{AccountId, JobId, SeriesUid, SiteId, SopUid, StudyUid, Timestamp};
 pub use study::{
-    ImageRow, Page, PersonName, QuarantineItem, ResultSummary, SortDirection, StudyDetail, StudyQuery, StudyRow,
-    StudySort, StudyState,
+    ImageRow, Page, PersonName, QuarantineItem, ResultSummary, SavedView, SortDirection, StudyDetail, StudyQuery,
+    StudyRow, StudySort, StudyState,
 };

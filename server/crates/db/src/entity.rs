@@ -7,6 +7,7 @@ pub mod audit_head;
 pub mod instance;
 pub mod quarantine;
 pub mod reading;
+pub mod saved_view;
 pub mod session;
 pub mod setting;
 pub mod study;

@@ -10,6 +10,7 @@ mod error;
 mod ingest;
 mod quarantine;
 mod queue;
+mod saved_views;
 mod sessions;
 mod settings;
 mod study_state;

@@ -1,7 +1,7 @@
 //! Sessions, settings, quarantine, and the connection itself.
 
 use db::Db;
-use domain::QuarantineItem;
+use domain::{QuarantineItem, Role, SiteId, StudyQuery, StudySort};
 
 use crate::util::{at, file, instance, memory, uid};
 
@@ -67,6 +67,66 @@ async fn quarantine_lists_the_newest_first() {
         [QuarantineItem { id: 5, ..item(4) }, QuarantineItem { id: 4, ..item(3) }]
     );
     assert_eq!(db.quarantine(2, 2).await.unwrap().rows.len(), 1);
+}
+
+#[tokio::test]
+async fn each_reader_keeps_views_of_the_worklist() {
+    let db = memory().await;
+    let site = SiteId::from("main");
+    let anna = db
+        .create_user("anna", Role::Reader, &site, "-", at(0))
+        .await
+        .unwrap()
+        .id;
+    let berta = db
+        .create_user("berta", Role::Reader, &site, "-", at(0))
+        .await
+        .unwrap()
+        .id;
+    let query = StudyQuery {
+        search: "hip left".into(),
+        unanswered_only: true,
+        sort: StudySort::Patient,
+        page: 7,
+        per_page: 50,
+        ..StudyQuery::default()
+    };
+    let kept = db.save_view(anna, "Night", &query, at(1)).await.unwrap();
+    assert_eq!(kept.name, "Night");
+    assert_eq!(
+        kept.query,
+        StudyQuery {
+            page: 0,
+            ..query.clone()
+        }
+    );
+    assert_eq!(db.saved_views(anna).await.unwrap(), [kept.clone()]);
+    assert_eq!(db.saved_views(berta).await.unwrap(), []);
+
+    // The same name replaces, another account's view of that name stays.
+    let hers = db.save_view(berta, "Night", &query, at(2)).await.unwrap();
+    let bare = StudyQuery::default();
+    let replaced = db.save_view(anna, "Night", &bare, at(3)).await.unwrap();
+    assert_eq!((replaced.id, &replaced.query), (kept.id, &bare));
+    db.save_view(anna, "Failed", &bare, at(4)).await.unwrap();
+    let names: Vec<String> = db
+        .saved_views(anna)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|view| view.name)
+        .collect();
+    assert_eq!(names, ["Night", "Failed"]);
+
+    // Nobody forgets another's view.
+    assert!(!db.delete_view(anna, hers.id).await.unwrap());
+    assert!(db.delete_view(berta, hers.id).await.unwrap());
+    assert!(!db.delete_view(berta, hers.id).await.unwrap());
+    assert!(
+        db.save_view(domain::AccountId(99), "Night", &bare, at(5))
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
