@@ -154,7 +154,7 @@ fn Line(slot: Slot) -> impl IntoView {
         Some(Kept { row, .. }) => view! { <Study row index=slot.index/> }.into_any(),
         None => view! {
             <tr class="coming" aria-rowindex=place>
-                <td colspan="12">"…"</td>
+                <td class="c-result">"…"</td>
             </tr>
         }
         .into_any(),
