@@ -172,9 +172,10 @@ mod tests {
             .collect()
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_study_is_open_while_a_page_holds_it_and_a_little_longer() {
-        let presence = Arc::new(Presence::default());
+        const GRACE: Duration = Duration::from_millis(100);
+        let presence = Arc::new(Presence::with_grace(GRACE));
         let reader = user(Role::Reader, "main");
         let begin = |study: &str, name: &str| presence.begin(study.into(), "main".into(), name.to_owned());
         let mut bell = presence.subscribe();

@@ -148,7 +148,6 @@ pub fn scrolled(selector: &str) -> Option<(f64, f64)> {
 
 pub fn scroll_to(selector: &str, top: f64) {
     if let Some(element) = find(selector) {
-        #[allow(clippy::cast_possible_truncation)]
         element.set_scroll_top(top as i32);
     }
 }

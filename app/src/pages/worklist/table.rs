@@ -104,7 +104,7 @@ pub fn Table() -> impl IntoView {
                     </tr>
                 </thead>
                 <tbody>
-                    <For each=move || list.slots() key=Slot::key children=|slot| view! { <Line slot/> }/>
+                    <For each=move || list.slots() key=Slot::key children=|slot| view! { <Line at=slot/> }/>
                 </tbody>
             </table>
             <div class="space-below"></div>
@@ -148,10 +148,10 @@ pub fn Place() -> impl IntoView {
 }
 
 #[component]
-fn Line(slot: Slot) -> impl IntoView {
-    let place = slot.index + 2;
-    match slot.kept {
-        Some(Kept { row, .. }) => view! { <Study row index=slot.index/> }.into_any(),
+fn Line(at: Slot) -> impl IntoView {
+    let place = at.index + 2;
+    match at.kept {
+        Some(Kept { row, .. }) => view! { <Study row index=at.index/> }.into_any(),
         None => view! {
             <tr class="coming" aria-rowindex=place>
                 <td class="c-result">"…"</td>
@@ -168,6 +168,8 @@ fn Study(row: domain::StudyRow, index: usize) -> impl IntoView {
     let navigate = use_navigate();
     let href = query::study_href(&row.study_uid, &list.query_of(index));
     let to = href.clone();
+    // The heading is the first row, and rows count from 1.
+    let place = index + 2;
     let uid = row.study_uid.clone();
     let is_selected = Memo::new(move |_| list.selected.with(|selected| selected.as_ref() == Some(&uid)));
     let uid = row.study_uid.clone();
@@ -203,7 +205,7 @@ fn Study(row: domain::StudyRow, index: usize) -> impl IntoView {
             class=format!("row-{}", row.result.as_str())
             class:selected=move || is_selected.get()
             class:answered=row.answered
-            aria-rowindex=index + 2
+            aria-rowindex=place
             aria-current=move || is_selected.get().then_some("true")
             on:click=move |event| {
                 if !browser::is_on_control(&event) {

@@ -1,8 +1,6 @@
 use domain::{SavedView, StudyQuery, StudyState};
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
-use leptos_router::NavigateOptions;
-use leptos_router::hooks::use_navigate;
 
 use super::list::List;
 use crate::components::error_note::FormError;
@@ -138,32 +136,15 @@ fn ViewLink(name: String, view: StudyQuery) -> impl IntoView {
 #[component]
 fn NameForm(kept: RwSignal<Vec<SavedView>>, naming: RwSignal<bool>) -> impl IntoView {
     let List { query, .. } = expect_context::<List>();
-    let navigate = use_navigate();
     let name = RwSignal::new(String::new());
-    let save = Action::new(move |(): &()| {
-        let navigate = navigate.clone();
-        async move {
-            let asked = StudyQuery {
-                page: 0,
-                ..query.get_untracked()
-            };
-            let view = api::worklist::save_view(name.get_untracked(), asked).await?;
-            // The list begins at its top again, as the view does.
-            let href = query::worklist_href(&view.query);
-            kept.update(|kept| match kept.iter_mut().find(|old| old.id == view.id) {
-                Some(old) => *old = view,
-                None => kept.push(view),
-            });
-            naming.set(false);
-            navigate(
-                &href,
-                NavigateOptions {
-                    scroll: false,
-                    ..NavigateOptions::default()
-                },
-            );
-            Ok(())
-        }
+    let save = Action::new(move |(): &()| async move {
+        let view = api::worklist::save_view(name.get_untracked(), query.get_untracked()).await?;
+        kept.update(|kept| match kept.iter_mut().find(|old| old.id == view.id) {
+            Some(old) => *old = view,
+            None => kept.push(view),
+        });
+        naming.set(false);
+        Ok(())
     });
     let error = Signal::derive(move || save.value().get().and_then(Result::err));
     view! {

@@ -136,7 +136,6 @@ pub fn reachable(total: usize, row: f64) -> usize {
     total.min(to_count(HIGHEST / row))
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn to_count(number: f64) -> usize {
     number.max(0.0) as usize
 }

@@ -4,9 +4,9 @@ use domain::{AccountId, SavedView, StudyQuery, Timestamp};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
-use crate::Result;
 use crate::connection::Db;
 use crate::entity::saved_view;
+use crate::{Error, Result};
 
 impl Db {
     /// The views of an account, in the order in which they were first kept.
@@ -36,16 +36,22 @@ impl Db {
             at: Set(at.0),
             ..Default::default()
         };
-        let stored = saved_view::Entity::insert(row)
+        saved_view::Entity::insert(row)
             .on_conflict(
                 OnConflict::columns([saved_view::Column::AccountId, saved_view::Column::Name])
                     .update_columns([saved_view::Column::Query, saved_view::Column::At])
                     .to_owned(),
             )
-            .exec_with_returning(&write.txn)
+            .exec_without_returning(&write.txn)
+            .await?;
+        let stored = saved_view::Entity::find()
+            .filter(saved_view::Column::AccountId.eq(of.0))
+            .filter(saved_view::Column::Name.eq(name))
+            .one(&write.txn)
             .await?;
         write.commit().await?;
-        domain_view(stored)
+        // It was stored a moment ago, in the same transaction.
+        stored.map_or(Err(Error::UnknownAccount(of)), domain_view)
     }
 
     /// Forgets a view of an account; false where the account has no such view.
