@@ -20,7 +20,7 @@ command -v npm >/dev/null && optimise=yes
 
 inputs() {
     echo "$toolchain $optimise $bindgen"
-    find app/Cargo.toml app/src app/crates/domain app/crates/imaging frontend style Cargo.toml Cargo.lock \
+    find .ci/env.sh app/Cargo.toml app/src app/crates/domain app/crates/imaging frontend style Cargo.toml Cargo.lock \
         -type f -not -name '*.md' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
 }
 stamp="$(inputs | sha256sum)"
@@ -45,7 +45,10 @@ wasm_cargo build --lib
 # 3. The bindings.
 out="$build/out"
 rm -rf "$out"
-"$cli" --target web --no-typescript --remove-name-section --remove-producers-section --out-dir "$out" --out-name frontend \
+# The names stay for the next step, which drops them.
+names=(--remove-name-section)
+[ "$optimise" = yes ] && names=()
+"$cli" --target web --no-typescript "${names[@]}" --remove-producers-section --out-dir "$out" --out-name frontend \
     "$build/$toolchain/wasm32-unknown-unknown/wasm-release/frontend.wasm"
 
 # 4. Smaller still, where node is there. Only what rustc and wasm-bindgen emit and every browser of the last years
@@ -54,9 +57,10 @@ features=(bulk-memory bulk-memory-opt call-indirect-overlong multivalue mutable-
     reference-types sign-ext)
 if [ "$optimise" = yes ]; then
     node_folder="$(.ci/node.sh)"
+    binaryen="$node_folder/node_modules/binaryen"
+    node "$here/trim.mjs" "$binaryen" "$out/frontend_bg.wasm" "$build/trimmed.wasm"
     say "browser bundle: wasm-opt"
-    node "$node_folder/node_modules/binaryen/bin/wasm-opt" -Oz "${features[@]/#/--enable-}" "$out/frontend_bg.wasm" -o "$out/optimised.wasm"
-    mv "$out/optimised.wasm" "$out/frontend_bg.wasm"
+    node "$binaryen/bin/wasm-opt" -Oz --converge --strip-debug "${features[@]/#/--enable-}" "$build/trimmed.wasm" -o "$out/frontend_bg.wasm"
 fi
 
 # 5. The style sheet: the tokens first, then the components, in the order of their names.
