@@ -146,8 +146,15 @@ impl List {
         self.look();
     }
 
+    /// Keeps the room around the rows right, whenever other ones are drawn.
+    pub fn follow(self) {
+        self.shown.track();
+        self.windows.track();
+        self.space();
+    }
+
     /// Gives the rows that are not drawn their room above and below.
-    pub fn space(self) {
+    fn space(self) {
         let (row, shown) = (self.row.get_value(), self.shown.get_untracked());
         let total = reachable(self.windows.with_untracked(Windows::total), row);
         browser::set_height(ABOVE, shown.start as f64 * row);

@@ -63,11 +63,8 @@ fn Heading(
 pub fn Table() -> impl IntoView {
     let list = expect_context::<List>();
     Effect::new(move |_| list.appear());
-    Effect::new(move |_| {
-        // Whatever is drawn, the others' room follows in the same frame.
-        let _ = list.slots();
-        list.space();
-    });
+    // Whatever is drawn, the others' room follows in the same frame.
+    Effect::new(move |_| list.follow());
     Effect::new(move |_| list.settle());
     Effect::new(move |_| {
         let handle = window_event_listener(leptos::ev::resize, move |_| list.look());
