@@ -222,6 +222,7 @@ impl List {
                     self.windows.update(|windows| windows.put(number, page));
                     self.look();
                 }
+                Err(AppError::SignedOut) => browser::leave_for("/sign-in"),
                 Err(error) => self.trouble.set(Some(error)),
             }
         });
@@ -254,10 +255,16 @@ impl List {
                 let of = self.of.get_untracked();
                 spawn_local(async move {
                     for number in numbers {
-                        if let Ok(page) = ask(&of, number).await
-                            && self.of.try_get_untracked().as_ref() == Some(&of)
-                        {
-                            self.take(number, page);
+                        let answer = ask(&of, number).await;
+                        if self.of.try_get_untracked().as_ref() != Some(&of) {
+                            return;
+                        }
+                        match answer {
+                            Ok(page) => self.take(number, page),
+                            // Nothing of a patient stays on the screen of someone who is signed out.
+                            Err(AppError::SignedOut) => browser::leave_for("/sign-in"),
+                            // The rows that are here stay, and the line below says whether they are live.
+                            Err(_) => {}
                         }
                     }
                 });
