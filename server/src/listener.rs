@@ -47,7 +47,7 @@ impl Store for IngestStore {
             Ok(_) => StoreStatus::success(),
             Err(refused) => match refused.kind {
                 Kind::CannotUnderstand => StoreStatus::cannot_understand(refused.reason),
-                Kind::Mismatch => StoreStatus::mismatch(refused.reason),
+                Kind::Mismatch | Kind::OtherPatient => StoreStatus::mismatch(refused.reason),
                 Kind::TooLarge | Kind::NoRoom => StoreStatus::out_of_resources(refused.reason),
                 // PS3.7 C.5.14 duplicate SOP instance, C.5.8 not authorized.
                 Kind::Conflict => StoreStatus {
@@ -58,7 +58,7 @@ impl Store for IngestStore {
                     code: 0x0124,
                     comment: refused.reason,
                 },
-                Kind::Internal => StoreStatus::processing_failure(refused.reason),
+                Kind::Internal | Kind::BrokenOff => StoreStatus::processing_failure(refused.reason),
             },
         }
     }

@@ -9,13 +9,17 @@ use app::wire::ReadBy;
 use axum::extract::{Extension, Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use domain::StudyUid;
+use domain::{StudyUid, User};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
+use tower_sessions::Session;
+use tower_sessions::session::Id;
 
 use crate::audit;
+use crate::auth::{self, Activity, Limits};
 use crate::error::HttpError;
-use crate::presence::{Lease, Presence};
+use crate::presence::Lease;
+use crate::session::DbSessionStore;
 use crate::state::AppState;
 
 #[derive(Debug, serde::Deserialize)]
@@ -26,10 +30,11 @@ pub struct Asked {
 
 /// One page's stream.
 struct Listener {
-    db: db::Db,
+    state: AppState,
     caller: Caller,
+    /// None with HTTP Basic.
+    session: Option<Id>,
     changes: broadcast::Receiver<StudyUid>,
-    presence: Arc<Presence>,
     bell: watch::Receiver<()>,
     /// What the page was told last of who is reading what.
     told: Option<Vec<ReadBy>>,
@@ -37,12 +42,14 @@ struct Listener {
 }
 
 /// `event: change` with a Study Instance UID that the caller may see, or with no data where several
-/// changed at once; `event: readers` with the studies that are open, at once and after each change.
+/// changed at once; `event: readers` with the studies that are open, at once and after each change. The stream
+/// ends with its session.
 ///
 /// # Errors
 /// 404 where the study asked for does not exist or is not open to the caller.
 pub async fn events(
     State(state): State<AppState>,
+    session: Session,
     Extension(caller): Extension<Caller>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, HttpError> {
@@ -68,10 +75,10 @@ pub async fn events(
     let mut bell = state.presence.subscribe();
     bell.mark_changed();
     let listener = Listener {
-        db: state.db,
-        caller,
         changes: state.changes.subscribe(),
-        presence: state.presence,
+        state,
+        caller,
+        session: session.id(),
         bell,
         told: None,
         _lease: lease,
@@ -86,23 +93,30 @@ pub async fn events(
 }
 
 impl Listener {
+    /// The stream may be hours old: before each event, who listens is asked anew.
     async fn next(&mut self) -> Option<Event> {
         loop {
             tokio::select! {
                 change = self.changes.recv() => {
-                    let data = match change {
-                        Ok(study) => match self.db.site_of(&study).await {
-                            Ok(Some(site)) if self.caller.user.may_see(&site) => study.0,
+                    let study = match change {
+                        Ok(study) => Some(study),
+                        Err(RecvError::Lagged(_)) => None,
+                        Err(RecvError::Closed) => return None,
+                    };
+                    let user = still_there(&self.state, &self.caller, self.session).await?;
+                    let data = match study {
+                        Some(study) => match self.state.db.site_of(&study).await {
+                            Ok(Some(site)) if user.may_see(&site) => study.0,
                             _ => continue,
                         },
-                        Err(RecvError::Lagged(_)) => String::new(),
-                        Err(RecvError::Closed) => return None,
+                        None => String::new(),
                     };
                     return Some(Event::default().event("change").data(data));
                 }
                 rung = self.bell.changed() => {
                     rung.ok()?;
-                    let readers = self.presence.seen_by(&self.caller.user);
+                    let user = still_there(&self.state, &self.caller, self.session).await?;
+                    let readers = self.state.presence.seen_by(&user);
                     if self.told.as_ref() == Some(&readers) {
                         continue;
                     }
@@ -111,6 +125,26 @@ impl Listener {
                     return Some(event);
                 }
             }
+        }
+    }
+}
+
+/// The account as it is now, where it may still listen: its session has not ended, and nobody disabled it.
+async fn still_there(state: &AppState, caller: &Caller, session: Option<Id>) -> Option<User> {
+    let user = match session {
+        Some(id) => {
+            let session = Session::new(Some(id), Arc::new(DbSessionStore::new(state.db.clone())), None);
+            let limits = Limits::of(&state.config);
+            auth::of_session(&session, &state.db, limits, Activity::Own).await
+        }
+        // HTTP Basic: there is an account and no session.
+        None => state.db.user(caller.user.id).await.map_err(Into::into),
+    };
+    match user {
+        Ok(user) => user.filter(|user| !user.disabled),
+        Err(error) => {
+            tracing::error!(%error, "an event stream ends: its account cannot be asked for");
+            None
         }
     }
 }

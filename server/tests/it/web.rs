@@ -8,23 +8,29 @@ use axum::body::Body;
 use axum::http::{Request, Response, StatusCode, header};
 use domain::{AuditAction, AuditFilter, AuditOutcome, Role, SiteId, StudyQuery};
 use http_body_util::BodyExt;
+use server::config::Config;
 use server::presence::Presence;
 use server::state::AppState;
 use server::{auth, clock, router};
 use tower::ServiceExt;
 
-use crate::state::app_state;
+use crate::state::app_state_with;
 use crate::util::{Bench, sound};
 
-const PASSWORD: &str = "long enough for anyone";
+pub const PASSWORD: &str = "long enough for anyone";
 
-struct Web {
-    bench: Bench,
+/// The router, and an account of each kind.
+pub struct Web {
+    pub bench: Bench,
     router: Router,
 }
 
 impl Web {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
+        Self::with(Config::default()).await
+    }
+
+    pub async fn with(config: Config) -> Self {
         let bench = Bench::new().await;
         for (name, role, site) in [
             ("admin", Role::Administrator, "main"),
@@ -39,15 +45,15 @@ impl Web {
                 .await
                 .unwrap();
         }
-        let router = router::router(app_state(&bench));
+        let router = router::router(app_state_with(&bench, config));
         Self { bench, router }
     }
 
-    async fn send(&self, request: Request<Body>) -> Response<Body> {
+    pub async fn send(&self, request: Request<Body>) -> Response<Body> {
         self.router.clone().oneshot(request).await.unwrap()
     }
 
-    async fn get(&self, path: &str, cookie: Option<&str>) -> Response<Body> {
+    pub async fn get(&self, path: &str, cookie: Option<&str>) -> Response<Body> {
         let mut request = Request::get(path);
         if let Some(cookie) = cookie {
             request = request.header(header::COOKIE, cookie);
@@ -55,7 +61,7 @@ impl Web {
         self.send(request.body(Body::empty()).unwrap()).await
     }
 
-    async fn post(&self, path: &str, cookie: &str, kind: &str, body: impl Into<Body>) -> Response<Body> {
+    pub async fn post(&self, path: &str, cookie: &str, kind: &str, body: impl Into<Body>) -> Response<Body> {
         let request = Request::post(path)
             .header(header::COOKIE, cookie)
             .header(header::CONTENT_TYPE, kind)
@@ -65,7 +71,7 @@ impl Web {
         self.send(request).await
     }
 
-    async fn try_sign_in(&self, name: &str, password: &str) -> Response<Body> {
+    pub async fn try_sign_in(&self, name: &str, password: &str) -> Response<Body> {
         let body = format!("name={name}&password={}", password.replace(' ', "+"));
         let request = Request::post("/sign-in")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -76,7 +82,7 @@ impl Web {
     }
 
     /// Signs in and gives the session's cookie.
-    async fn sign_in(&self, name: &str) -> String {
+    pub async fn sign_in(&self, name: &str) -> String {
         let response = self.try_sign_in(name, PASSWORD).await;
         assert_eq!(response.status(), StatusCode::SEE_OTHER);
         assert_eq!(response.headers()[header::LOCATION], "/");
@@ -88,7 +94,7 @@ impl Web {
         cookie.split(';').next().unwrap().to_owned()
     }
 
-    async fn audited(&self, action: AuditAction) -> Vec<domain::AuditEvent> {
+    pub async fn audited(&self, action: AuditAction) -> Vec<domain::AuditEvent> {
         let filter = AuditFilter {
             action: Some(action),
             per_page: 100,
@@ -98,7 +104,7 @@ impl Web {
     }
 }
 
-async fn text(response: Response<Body>) -> String {
+pub async fn text(response: Response<Body>) -> String {
     String::from_utf8_lossy(&response.into_body().collect().await.unwrap().to_bytes()).into_owned()
 }
 

@@ -23,6 +23,9 @@ pub enum Error {
     UnknownStudy(StudyUid),
     #[error("no image {0} in that study")]
     UnknownInstance(SopUid),
+    /// A newer version has been here.
+    #[error("this database was made by a newer version of Shenton (it has the schema step {0}): install that version")]
+    Newer(String),
     /// A number that does not fit its column.
     #[error("{what} is {value}, more than the database can hold")]
     TooLarge { what: &'static str, value: u64 },

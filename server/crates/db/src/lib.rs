@@ -20,7 +20,7 @@ pub use answers::NewAnswer;
 pub use audit::AuditCheck;
 pub use connection::Db;
 pub use error::Error;
-pub use ingest::{Instance, NewInstance, Recorded};
+pub use ingest::{Instance, NewInstance, Owner, Recorded};
 pub use queue::Claim;
 
 type Result<T, E = Error> = std::result::Result<T, E>;

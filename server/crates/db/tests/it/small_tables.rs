@@ -3,7 +3,7 @@
 use db::Db;
 use domain::{QuarantineItem, Role, SiteId, StudyQuery, StudySort};
 
-use crate::util::{at, file, instance, memory, uid};
+use crate::util::{at, file, instance, memory, uid, url};
 
 #[tokio::test]
 async fn sessions_live_until_they_expire() {
@@ -152,4 +152,21 @@ async fn a_file_that_is_no_database_is_an_error() {
     let opened = async { Db::connect(&url).await?.migrate().await };
     assert!(opened.await.is_err());
     assert!(Db::connect("sqlite:///no/such/folder/x.db?mode=rwc").await.is_err());
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_left_alone() {
+    use sea_orm::ConnectionTrait;
+
+    let folder = tempfile::tempdir().unwrap();
+    file(&folder).await.set_setting("quiet", "5").await.unwrap();
+    let raw = sea_orm::Database::connect(url(&folder)).await.unwrap();
+    let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m20991231_000001_more', 1)";
+    raw.execute_unprepared(newer).await.unwrap();
+
+    let db = Db::connect(&url(&folder)).await.unwrap();
+    let error = db.migrate().await.unwrap_err();
+    assert!(matches!(&error, db::Error::Newer(step) if step == "m20991231_000001_more"));
+    assert!(error.to_string().contains("newer version"), "{error}");
+    assert_eq!(db.setting("quiet").await.unwrap().as_deref(), Some("5"));
 }
