@@ -36,7 +36,7 @@ struct Row {
     expect: [u16; 5],
 }
 
-/// A page: the signed out are sent to the sign-in. What a page may not show, it says itself.
+/// A page for all who are signed in; the others are sent to the sign-in.
 fn page(pattern: &'static str, path: &str) -> Row {
     Row {
         pattern,
@@ -93,11 +93,11 @@ fn table() -> Vec<Row> {
     let parts = move |door: u32| move |caller| http::multipart([another(door)(caller).as_slice()]);
     vec![
         page("/", "/"),
-        page("/study/{study_uid}", &format!("/study/{STUDY}")),
+        get("/study/{study_uid}", &format!("/study/{STUDY}"), [303, 404, 200, 200, 200]),
         page("/upload", "/upload"),
-        page("/audit", "/audit"),
-        page("/quarantine", "/quarantine"),
-        page("/accounts", "/accounts"),
+        get("/audit", "/audit", [303, 403, 403, 403, 200]),
+        get("/quarantine", "/quarantine", [303, 403, 403, 403, 200]),
+        get("/accounts", "/accounts", [303, 403, 403, 403, 200]),
         page("/about", "/about"),
         get("/sign-in", "/sign-in", [200; 5]),
         // Below, nobody is sent elsewhere.

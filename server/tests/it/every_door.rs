@@ -664,6 +664,17 @@ async fn a_lying_content_length_is_answered_and_holds_nothing_up() {
     let answer = dicomweb.lie("POST", "/dicomweb/studies", kind, &file, "99999999999999");
     assert_eq!(answer.unwrap().status, 413);
 
+    // C-STORE announces no length; what is longer than is ever taken is read to its end and refused.
+    let long = sound("1.2.13", "1.2.13.1", 210);
+    let Said::Refused(status) = Sender::new(Door::Dimse, &server).send("", "1.2.13.1", data_set(&long)) else {
+        panic!("it is taken");
+    };
+    assert_eq!(status, "A700");
+    let item = quarantine(&db).await.remove(0);
+    assert_eq!((item.door.as_str(), item.file_name.as_str()), ("dimse", "1.2.13.1"));
+    assert_eq!(item.bytes, data_set(&long).len() as u64);
+    assert!(item.reason.contains("larger than this server takes"), "{}", item.reason);
+
     // All of it is in the trail; the one who hung up may be noticed a moment later.
     let filter = AuditFilter {
         action: Some(AuditAction::Upload),
@@ -727,4 +738,53 @@ async fn a_pelvis_goes_through_every_network_and_every_stage_is_kept() {
         .unwrap()
         .text();
     assert!(page.contains(&reading.model.sha256) && page.contains(&reading.device));
+}
+
+/// Real files, most of them no x-rays, some of them damaged on purpose by those who made them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_real_file_is_answered_at_the_web_doors_and_by_import() {
+    let Some(corpus) = files::corpus() else {
+        println!("skipped: no corpus of real files");
+        return;
+    };
+    let folder = data_folder();
+    let data = folder.path();
+    let mut server = Process::start(data, &["--no-worker"]);
+    let db = database(data).await;
+    let (mut taken, mut counts) = (HashMap::new(), BTreeMap::new());
+    for door in [Door::Browser, Door::Stow] {
+        let mut sender = Sender::new(door, &server);
+        for entry in walkdir::WalkDir::new(corpus.join("dicom")).sort_by_file_name() {
+            let entry = entry.unwrap();
+            if !entry.file_type().is_file() {
+                continue;
+            }
+            let file = std::fs::read(entry.path()).unwrap();
+            match sender.send("real.dcm", "", &file) {
+                Said::Taken(instance) => {
+                    tally(&mut counts, format!("{door:?}: taken"));
+                    taken.entry(instance).or_insert_with(|| Sha256::digest(&file));
+                }
+                Said::Refused(_) => tally(&mut counts, format!("{door:?}: refused")),
+                Said::BrokenOff => panic!("{}", entry.path().display()),
+            }
+        }
+    }
+    println!("{counts:?}");
+    // The second door finds what the first one took, and takes no more.
+    assert_eq!(counts["Browser: taken"], counts["Stow: taken"]);
+    assert!(taken.len() > 50 && counts["Browser: refused"] > 20, "{counts:?}");
+    for (instance, sent) in &taken {
+        assert_eq!(Sha256::digest(stored(&db, data, instance).await), *sent, "{instance}");
+    }
+    let path = corpus.join("dicom");
+    let import = shenton(["import", "--data", data.to_str().unwrap(), path.to_str().unwrap()]);
+    let words = said(&import);
+    assert_eq!(import.status.code(), Some(2), "{words}");
+    let expect = format!(
+        "0 accepted, {} known already, {} refused",
+        counts["Browser: taken"], counts["Browser: refused"]
+    );
+    assert!(words.contains(&expect), "{expect}: {words}");
+    assert!(server.is_running());
 }
