@@ -77,8 +77,8 @@ fn data(event: JsValue) -> String {
 /// Calls `call` with a study's UID, or with nothing, whenever a study changed; while the event stream is away, every
 /// few seconds. `live` says whether the stream is open. Ends with the owner it was called under.
 ///
-/// A page that shows a study ([`Desk::reading`]) says so by its stream. A page out of sight is not being read, so
-/// such a page's stream ends until it is seen again.
+/// A page that shows a study ([`Desk::reading`]) says so by its stream. A page out of sight is not being read, and
+/// browsers have few connections to a server, so its stream ends until it is seen again.
 pub fn on_change(live: RwSignal<bool>, call: impl Fn(String) + 'static) {
     let desk = use_context::<Desk>();
     let reading = desk.and_then(|desk| desk.reading.get_untracked());
@@ -102,10 +102,11 @@ pub fn on_change(live: RwSignal<bool>, call: impl Fn(String) + 'static) {
     });
     let again = call.clone();
     let first = Cell::new(true);
+    let missed = reading.map(|study| study.0).unwrap_or_default();
     let opened = Listener::new(move |_| {
-        // What happened while the stream was away is not sent again.
+        // What happened while the stream was away is not sent again: to this study, or to any.
         if !first.replace(false) || live.try_get_untracked() == Some(false) {
-            again(String::new());
+            again(missed.clone());
         }
         live.try_set(true);
     });
@@ -138,9 +139,6 @@ pub fn on_change(live: RwSignal<bool>, call: impl Fn(String) + 'static) {
     let visibility = {
         let stream = stream.clone();
         Listener::new(move |_| {
-            if reading.is_none() {
-                return;
-            }
             if document().hidden() {
                 stream.close();
             } else if stream.is_closed() {
