@@ -1,6 +1,7 @@
 #!/bin/bash
-# Builds what browsers load into $SHENTON_SITE/pkg: frontend.js, frontend_bg.wasm and shenton.css, each with
-# a Brotli copy beside it. Does nothing where no input has changed since the last time.
+# Builds what browsers load into $SHENTON_SITE/pkg: frontend.js, frontend_bg.wasm and shenton.css, which every page
+# loads, and viewer.js and viewer_bg.wasm, which the page of a study loads when it opens; each with a Brotli copy
+# beside it. Does nothing where no input has changed since the last time.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 . "$here/../.ci/env.sh"
@@ -38,9 +39,10 @@ if [ ! -x "$cli" ]; then
     rm -rf "$tools/build"
 fi
 
-# 2. The crate.
+# 2. The crates.
+modules=(frontend viewer)
 say "browser bundle: cargo build with the toolchain of $toolchain"
-wasm_cargo build --lib
+wasm_cargo build --lib -p viewer
 
 # 3. The bindings.
 out="$build/out"
@@ -48,8 +50,10 @@ rm -rf "$out"
 # The names stay for the next step, which drops them.
 names=(--remove-name-section)
 [ "$optimise" = yes ] && names=()
-"$cli" --target web --no-typescript "${names[@]}" --remove-producers-section --out-dir "$out" --out-name frontend \
-    "$build/$toolchain/wasm32-unknown-unknown/wasm-release/frontend.wasm"
+for module in "${modules[@]}"; do
+    "$cli" --target web --no-typescript "${names[@]}" --remove-producers-section --out-dir "$out" \
+        --out-name "$module" "$build/$toolchain/wasm32-unknown-unknown/wasm-release/$module.wasm"
+done
 
 # 4. Smaller still, where node is there. Only what rustc and wasm-bindgen emit and every browser of the last years
 #    takes: with all of its features wasm-opt writes imports that no browser reads.
@@ -63,8 +67,12 @@ fi
 if [ "$optimise" = yes ]; then
     binaryen="$node_folder/node_modules/binaryen"
     node "$here/trim.mjs" "$binaryen" "$out/frontend_bg.wasm" "$build/trimmed.wasm"
+    mv "$build/trimmed.wasm" "$out/frontend_bg.wasm"
     say "browser bundle: wasm-opt"
-    node "$binaryen/bin/wasm-opt" -Oz --converge --strip-debug "${features[@]/#/--enable-}" "$build/trimmed.wasm" -o "$out/frontend_bg.wasm"
+    for module in "${modules[@]}"; do
+        node "$binaryen/bin/wasm-opt" -Oz --converge --strip-debug "${features[@]/#/--enable-}" "$out/${module}_bg.wasm" -o "$out/optimised.wasm"
+        mv "$out/optimised.wasm" "$out/${module}_bg.wasm"
+    done
 fi
 
 # 5. The style sheet: the tokens first, then the components, in the order of their names.
@@ -77,11 +85,14 @@ fi
 } > "$out/shenton.css"
 
 # 6. Compressed once here, not on every request.
-for file in frontend.js frontend_bg.wasm shenton.css; do
+for file in frontend.js frontend_bg.wasm viewer.js viewer_bg.wasm shenton.css; do
     brotli -f -q 11 -o "$out/$file.br" "$out/$file"
 done
 rm -f "$pkg/.stamp"
 cp -r "$out/." "$pkg/"
 [ ! -d style/assets ] || cp -r style/assets/. "$pkg/"
 echo "$stamp" > "$pkg/.stamp"
-say "browser bundle: $(stat -c %s "$pkg/frontend_bg.wasm") bytes of wasm; with Brotli $(($(stat -c %s "$pkg/frontend_bg.wasm.br") + $(stat -c %s "$pkg/frontend.js.br"))) bytes of wasm and JavaScript"
+for module in "${modules[@]}"; do
+    wasm="$pkg/${module}_bg.wasm" js="$pkg/$module.js"
+    say "browser bundle: $module: $(stat -c %s "$wasm") bytes of wasm; with Brotli $(($(stat -c %s "$wasm.br") + $(stat -c %s "$js.br"))) bytes of wasm and JavaScript"
+done

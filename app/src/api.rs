@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod audit;
 pub mod session;
 pub mod study;
+pub mod viewer;
 pub mod worklist;
 
 #[cfg(feature = "ssr")]

@@ -1,8 +1,8 @@
 //! What the pages ask of the server.
 
 use domain::{
-    AccountId, Answer, AuditEvent, AuditFilter, Page, QuarantineItem, SavedView, SiteId, StudyDetail, StudyQuery,
-    StudyRow, StudyUid, User,
+    AccountId, Answer, AuditEvent, AuditFilter, EarlierStudy, HeatMap, Page, QuarantineItem, SavedView, SiteId, SopUid,
+    StudyDetail, StudyQuery, StudyRow, StudyUid, User,
 };
 
 use crate::AppError;
@@ -33,6 +33,14 @@ pub trait Backend: Send + Sync + 'static {
     async fn answer(&self, caller: &Caller, answer: AnswerInput) -> Result<Answer, AppError>;
     /// Takes a finished or failed study back to the queue.
     async fn restart(&self, caller: &Caller, study: StudyUid) -> Result<(), AppError>;
+    /// How the caller left an image: what [`Backend::keep_view`] was given last.
+    async fn kept_view(&self, caller: &Caller, sop: SopUid) -> Result<Option<String>, AppError>;
+    /// Keeps how the caller leaves an image, in place of what was kept before.
+    async fn keep_view(&self, caller: &Caller, sop: SopUid, view: String) -> Result<(), AppError>;
+    /// Computes what each place of the hips that were read adds to their scores.
+    async fn heat_maps(&self, caller: &Caller, sop: SopUid) -> Result<Vec<HeatMap>, AppError>;
+    /// Studies of the same patient from before a study, the newest first.
+    async fn earlier(&self, caller: &Caller, study: StudyUid) -> Result<Vec<EarlierStudy>, AppError>;
     async fn sites(&self, caller: &Caller) -> Result<Vec<SiteId>, AppError>;
     /// The worklist queries that the caller keeps under names.
     async fn views(&self, caller: &Caller) -> Result<Vec<SavedView>, AppError>;

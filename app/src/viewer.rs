@@ -1,119 +1,230 @@
-//! The x-ray with its tools: a canvas, and an Effect that hands it to the crate `viewer`.
+//! The x-ray with its tools: one canvas or two side by side, a toolbar over them and a line of words below.
 //!
-//! The page is the same without WebAssembly, less the picture.
+//! The pixels are drawn by the crate `viewer`, a WebAssembly module of its own that is loaded with the first picture
+//! (`module.rs`). The page is the same without it, less the picture.
 
-use domain::{HipFinding, Side};
+mod module;
+mod pane;
+mod toolbar;
+
+use domain::{BoxStyle, Call, HeatMap, HipBox, HipFinding, Side, SopUid};
+pub use domain::{Command, Tool, ViewerState as State};
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 
-use crate::Desk;
+use crate::{AppError, api, words};
+use module::Viewer;
+use pane::{Pane, StatusLine};
+use toolbar::Toolbar;
 
-/// What a drag does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tool {
-    #[default]
-    Window,
-    Pan,
-    Zoom,
-}
+/// How strongly a heat map is painted when it is first asked for.
+const FIRST_OPACITY: f32 = 0.6;
 
-/// What a button or a key asks of the viewer.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Command {
-    Tool(Tool),
-    Fit,
-    OneToOne,
-    ZoomIn,
-    ZoomOut,
-    Invert,
-    RotateLeft,
-    RotateRight,
-    FlipHorizontal,
-    ToggleBoxes,
-    Reset,
-    ZoomTo([f32; 4]),
-    Preset(usize),
-}
-
-/// What the viewer says of itself.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct State {
-    pub loaded: bool,
-    pub progress: f32,
-    pub error: Option<String>,
-    pub tool: Tool,
-    pub zoom: f64,
-    pub window_center: f64,
-    pub window_width: f64,
-    pub inverted: bool,
-    pub boxes_visible: bool,
-    pub spacing: String,
-    pub presets: Vec<String>,
-    pub renderer: &'static str,
-}
-
-/// The line between a page's keys, the toolbar and the mounted viewer.
+/// The line between the page and one mounted viewer.
 #[derive(Clone, Copy)]
 pub struct Port {
-    #[cfg(feature = "hydrate")]
-    handle: StoredValue<Option<viewer::Handle>, LocalStorage>,
+    viewer: StoredValue<Option<Viewer>, LocalStorage>,
     pub state: RwSignal<State>,
+    /// Why what the reader changed could not be kept.
+    pub not_kept: RwSignal<Option<AppError>>,
 }
 
 impl Default for Port {
     fn default() -> Self {
         Self {
-            #[cfg(feature = "hydrate")]
-            handle: StoredValue::new_local(None),
+            viewer: StoredValue::new_local(None),
             state: RwSignal::new(State {
                 boxes_visible: true,
                 ..State::default()
             }),
+            not_kept: RwSignal::new(None),
         }
     }
 }
 
 impl Port {
-    #[cfg(not(feature = "hydrate"))]
-    pub fn send(self, _: Command) {}
-
-    #[cfg(feature = "hydrate")]
     pub fn send(self, command: Command) {
-        use viewer::Command as To;
+        self.with(|viewer| viewer.command(command));
+    }
 
-        let command = match command {
-            Command::Tool(tool) => {
-                let tool = match tool {
-                    Tool::Window => viewer::Tool::Window,
-                    Tool::Pan => viewer::Tool::Pan,
-                    Tool::Zoom => viewer::Tool::Zoom,
-                };
-                self.handle
-                    .try_with_value(|handle| handle.as_ref().map(|handle| handle.set_tool(tool)));
+    fn with(self, how: impl FnOnce(&Viewer)) {
+        self.viewer.try_with_value(|viewer| viewer.as_ref().map(how));
+    }
+}
+
+/// A picture of an earlier study.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EarlierPicture {
+    pub study: domain::StudyUid,
+    pub sop: SopUid,
+    pub hips: Vec<HipFinding>,
+    pub caption: Vec<String>,
+}
+
+/// What stands beside the picture.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Beside {
+    #[default]
+    Nothing,
+    /// The same picture again: the right hip here, the left one there.
+    OtherHip,
+    Earlier(Box<EarlierPicture>),
+}
+
+/// Both panes of a study page and what they share.
+#[derive(Clone, Copy)]
+pub struct Panes {
+    pub first: Port,
+    pub second: Port,
+    /// The second pane is the one that buttons and keys mean.
+    pub second_active: RwSignal<bool>,
+    pub beside: RwSignal<Beside>,
+    pub heat: Heat,
+}
+
+/// The heat maps of the picture in the first pane.
+#[derive(Clone, Copy)]
+pub struct Heat {
+    /// 0 is off.
+    pub opacity: RwSignal<f32>,
+    pub maps: RwSignal<Vec<HeatMap>>,
+    pub note: RwSignal<Option<String>>,
+    asked: RwSignal<bool>,
+}
+
+impl Default for Panes {
+    fn default() -> Self {
+        Self {
+            first: Port::default(),
+            second: Port::default(),
+            second_active: RwSignal::new(false),
+            beside: RwSignal::default(),
+            heat: Heat {
+                opacity: RwSignal::new(0.0),
+                maps: RwSignal::default(),
+                note: RwSignal::new(None),
+                asked: RwSignal::new(false),
+            },
+        }
+    }
+}
+
+impl Panes {
+    fn active(self) -> Port {
+        if self.second_active.get() {
+            self.second
+        } else {
+            self.first
+        }
+    }
+
+    /// Something of the active pane's state.
+    pub fn state<T>(self, of: impl FnOnce(&State) -> T) -> T {
+        self.active().state.with(of)
+    }
+
+    /// To the active pane; what is of the whole page to both.
+    pub fn send(self, command: Command) {
+        match command {
+            Command::Tool(_) | Command::ToggleBoxes | Command::ToggleOverlays | Command::Link(_) => {
+                self.first.send(command);
+                self.second.send(command);
+            }
+            _ => untrack(|| self.active()).send(command),
+        }
+    }
+
+    /// The two hips side by side, or one picture again.
+    pub fn toggle_both_hips(self, hips: &[HipFinding]) {
+        let both = Side::BOTH.into_iter().all(|side| region(hips, side).is_some());
+        let now = self.beside.get_untracked();
+        self.put(match now {
+            Beside::OtherHip => Beside::Nothing,
+            _ if both => Beside::OtherHip,
+            _ => return,
+        });
+    }
+
+    /// Puts something beside the picture.
+    pub fn put(self, beside: Beside) {
+        self.second_active.set(false);
+        self.beside.set(beside);
+    }
+
+    /// The left hip as if it were a right one, or again as it is.
+    pub fn toggle_mirror(self) {
+        if self.beside.with_untracked(|beside| *beside == Beside::OtherHip) {
+            self.second.send(Command::FlipHorizontal);
+        }
+    }
+
+    /// Zooms to a hip: in two panes each has its own already.
+    pub fn zoom_to(self, hips: &[HipFinding], side: Side) {
+        let both = self.beside.with_untracked(|beside| *beside == Beside::OtherHip);
+        match region(hips, side) {
+            Some(rect) if both && side == Side::Left => self.second.send(Command::ZoomTo(rect)),
+            Some(rect) => self.first.send(Command::ZoomTo(rect)),
+            None => {}
+        }
+    }
+
+    /// Heat maps on or off; they are computed by the server when they are first asked for.
+    pub fn toggle_heat(self, sop: Option<SopUid>) {
+        let heat = self.heat;
+        if heat.opacity.get_untracked() > 0.0 {
+            heat.opacity.set(0.0);
+            return;
+        }
+        let (Some(sop), false) = (sop, heat.asked.get_untracked()) else {
+            if !heat.maps.with_untracked(Vec::is_empty) {
+                heat.opacity.set(FIRST_OPACITY);
+            }
+            return;
+        };
+        heat.asked.set(true);
+        heat.note.set(Some("Computing the heat map…".to_owned()));
+        spawn_local(async move {
+            let answer = api::viewer::heat_maps(sop).await;
+            // Another picture may be open by now: then nobody waits for this any more.
+            if heat.asked.try_get_untracked() != Some(true) {
                 return;
             }
-            Command::Fit => To::Fit,
-            Command::OneToOne => To::OneToOne,
-            Command::ZoomIn => To::ZoomIn,
-            Command::ZoomOut => To::ZoomOut,
-            Command::Invert => To::Invert,
-            Command::RotateLeft => To::RotateLeft,
-            Command::RotateRight => To::RotateRight,
-            Command::FlipHorizontal => To::FlipHorizontal,
-            Command::ToggleBoxes => To::ToggleBoxes,
-            Command::Reset => To::Reset,
-            Command::ZoomTo(rect) => To::ZoomTo(rect),
-            Command::Preset(index) => To::WindowPreset(index),
-        };
-        self.handle
-            .try_with_value(|handle| handle.as_ref().map(|handle| handle.command(command)));
+            match answer {
+                Ok(maps) if maps.is_empty() => {
+                    heat.note.try_set(Some(
+                        "No hip of this picture was read, so there is no heat map.".to_owned(),
+                    ));
+                }
+                Ok(maps) => {
+                    heat.note.try_set(None);
+                    heat.maps.try_set(maps);
+                    heat.opacity.try_set(FIRST_OPACITY);
+                }
+                Err(error) => {
+                    heat.asked.try_set(false);
+                    heat.note.try_set(Some(error.to_string()));
+                }
+            }
+        });
+    }
+
+    /// Another picture opens in the first pane.
+    pub fn forget_heat(self) {
+        self.heat.opacity.set(0.0);
+        self.heat.maps.set(Vec::new());
+        self.heat.note.set(None);
+        self.heat.asked.set(false);
     }
 }
 
 /// The viewer's keys, for the page's key listener and the buttons' titles.
-pub const KEYS: [(&str, Command); 15] = [
+pub const KEYS: [(&str, Command); 25] = [
     ("v", Command::Tool(Tool::Window)),
     ("g", Command::Tool(Tool::Pan)),
     ("z", Command::Tool(Tool::Zoom)),
+    ("m", Command::Tool(Tool::Magnifier)),
+    ("d", Command::Tool(Tool::Length)),
+    ("e", Command::Tool(Tool::Angle)),
     ("f", Command::Fit),
     ("o", Command::OneToOne),
     ("+", Command::ZoomIn),
@@ -123,7 +234,14 @@ pub const KEYS: [(&str, Command); 15] = [
     ("[", Command::RotateLeft),
     ("]", Command::RotateRight),
     ("h", Command::FlipHorizontal),
+    ("H", Command::FlipVertical),
+    (".", Command::NextPreset),
     ("b", Command::ToggleBoxes),
+    ("x", Command::ToggleOverlays),
+    ("u", Command::Undo),
+    ("U", Command::Redo),
+    ("Delete", Command::DeleteMeasurement),
+    ("Backspace", Command::DeleteMeasurement),
     ("0", Command::Reset),
     ("Home", Command::Reset),
 ];
@@ -133,257 +251,107 @@ pub fn region(hips: &[HipFinding], side: Side) -> Option<[f32; 4]> {
     hips.iter().find(|hip| hip.side == side).map(|hip| hip.region.0)
 }
 
-/// Toolbar, canvas and status line of one image.
+/// The boxes over a picture.
+fn boxes(hips: &[HipFinding]) -> Vec<HipBox> {
+    hips.iter()
+        .map(|hip| HipBox {
+            rect: hip.region.0,
+            label: words::box_label(hip),
+            style: match hip.call {
+                None => BoxStyle::Excluded,
+                Some(Call::Negative) => BoxStyle::Negative,
+                Some(Call::Doubtful) => BoxStyle::Doubtful,
+                Some(Call::Definite) => BoxStyle::Definite,
+            },
+        })
+        .collect()
+}
+
+/// Toolbar, canvases and status line.
 #[component]
 pub fn ImageViewer(
-    #[prop(into)] frame_url: Signal<String>,
+    #[prop(into)] sop: Signal<SopUid>,
     #[prop(into)] hips: Signal<Vec<HipFinding>>,
-    port: Port,
+    /// Who and when, over the picture.
+    #[prop(into)]
+    caption: Signal<Vec<String>>,
+    panes: Panes,
 ) -> impl IntoView {
+    let heat = panes.heat;
+    let no_maps = Signal::derive(Vec::new);
+    let no_heat = Signal::derive(|| 0.0);
+    // Another picture: nothing of the one before stays over it or beside it.
+    Effect::new(move |before: Option<SopUid>| {
+        let sop = sop.get();
+        if before.is_some_and(|before| before != sop) {
+            panes.forget_heat();
+            panes.put(Beside::Nothing);
+        }
+        sop
+    });
+    // Once the second pane has its picture, both stand at their hips; the viewers keep one scale by themselves.
+    let second_loaded = Memo::new(move |_| panes.second.state.with(|state| state.loaded));
+    Effect::new(move |_| {
+        if second_loaded.get()
+            && panes.beside.with_untracked(|beside| *beside == Beside::OtherHip)
+            && let Some(rect) = hips.with_untracked(|hips| region(hips, Side::Right))
+        {
+            panes.first.send(Command::ZoomTo(rect));
+        }
+    });
+    let second = move || match panes.beside.get() {
+        Beside::Nothing => ().into_any(),
+        Beside::OtherHip => view! {
+            <Pane
+                sop
+                boxes=Signal::derive(move || hips.with(|hips| boxes(hips)))
+                caption=Signal::derive(|| vec!["Left hip".to_owned()])
+                maps=heat.maps
+                opacity=heat.opacity
+                port=panes.second
+                panes
+                second=true
+                zoom_to=hips.with_untracked(|hips| region(hips, Side::Left))
+            />
+        }
+        .into_any(),
+        Beside::Earlier(picture) => {
+            let EarlierPicture { sop, hips, caption, .. } = *picture;
+            view! {
+                <Pane
+                    sop=Signal::stored(sop)
+                    boxes=Signal::stored(boxes(&hips))
+                    caption=Signal::stored(caption)
+                    maps=no_maps
+                    opacity=no_heat
+                    port=panes.second
+                    panes
+                    second=true
+                    keep=true
+                />
+            }
+            .into_any()
+        }
+    };
     view! {
         <section class="viewer" aria-label="X-ray">
-            <Toolbar port hips/>
-            <div class="stage">
-                // A canvas never shows two images: what one leaves behind in it could be taken for the other.
-                <For each=move || [frame_url.get()] key=Clone::clone children=move |url| view! { <Canvas url hips port/> }/>
+            <Toolbar panes sop hips/>
+            <div class="stage" class:two=move || panes.beside.with(|beside| *beside != Beside::Nothing)>
+                <Pane
+                    sop
+                    boxes=Signal::derive(move || hips.with(|hips| boxes(hips)))
+                    caption
+                    maps=heat.maps
+                    opacity=heat.opacity
+                    port=panes.first
+                    panes
+                    keep=true
+                />
+                {second}
                 <noscript><p class="stage-note">"The picture needs JavaScript and WebAssembly. The results beside it do not."</p></noscript>
-                <StageNote state=port.state/>
             </div>
-            <StatusLine state=port.state/>
+            <StatusLine panes/>
         </section>
-    }
-    .into_any()
-}
-
-#[component]
-fn Canvas(url: String, hips: Signal<Vec<HipFinding>>, port: Port) -> impl IntoView {
-    let node = NodeRef::<leptos::html::Canvas>::new();
-    #[cfg(feature = "hydrate")]
-    mount(node, url, hips, port);
-    #[cfg(not(feature = "hydrate"))]
-    let _ = (url, hips, port);
-    view! {
-        <div class="canvas-box">
-            <canvas node_ref=node class="canvas" tabindex="0" aria-label="X-ray. The results are in the panel beside it."></canvas>
-        </div>
-    }
-}
-
-#[cfg(feature = "hydrate")]
-fn mount(node: NodeRef<leptos::html::Canvas>, url: String, hips: Signal<Vec<HipFinding>>, port: Port) {
-    use std::rc::Rc;
-
-    let boxes = move || {
-        hips.with(|hips| {
-            hips.iter()
-                .map(|hip| viewer::HipBox {
-                    rect: hip.region.0,
-                    label: crate::words::box_label(hip),
-                    style: match hip.call {
-                        None => viewer::BoxStyle::Excluded,
-                        Some(domain::Call::Negative) => viewer::BoxStyle::Negative,
-                        Some(domain::Call::Doubtful) => viewer::BoxStyle::Doubtful,
-                        Some(domain::Call::Definite) => viewer::BoxStyle::Definite,
-                    },
-                })
-                .collect::<Vec<_>>()
-        })
-    };
-    let mounted = StoredValue::new(false);
-    Effect::new(move |_| {
-        let boxes = boxes();
-        let Some(canvas) = node.get() else { return };
-        if mounted.get_value() {
-            port.handle
-                .try_with_value(|handle| handle.as_ref().map(|handle| handle.set_boxes(boxes)));
-            return;
-        }
-        mounted.set_value(true);
-        port.state.set(State {
-            boxes_visible: true,
-            ..State::default()
-        });
-        let state = port.state;
-        let handle = viewer::Viewer::mount(
-            canvas,
-            viewer::Options {
-                frame_url: url.clone(),
-                boxes,
-                on_state: Rc::new(move |now| {
-                    state.try_set(State {
-                        loaded: now.loaded,
-                        progress: now.progress,
-                        error: now.error,
-                        tool: match now.tool {
-                            viewer::Tool::Window => Tool::Window,
-                            viewer::Tool::Pan => Tool::Pan,
-                            viewer::Tool::Zoom => Tool::Zoom,
-                        },
-                        zoom: now.zoom,
-                        window_center: now.window_center,
-                        window_width: now.window_width,
-                        inverted: now.inverted,
-                        boxes_visible: now.boxes_visible,
-                        spacing: now.spacing_label,
-                        presets: now.presets,
-                        renderer: now.renderer,
-                    });
-                }),
-            },
-        );
-        // The image before this one ends here, with its listeners.
-        port.handle.try_set_value(Some(handle));
-    });
-}
-
-/// What stands over the canvas until the picture is there.
-#[component]
-fn StageNote(state: RwSignal<State>) -> impl IntoView {
-    let ready = expect_context::<Desk>().ready;
-    let note = Memo::new(move |_| {
-        state.with(|state| match (&state.error, state.loaded, ready.get()) {
-            (Some(error), _, _) => Some(crate::words::capital(error)),
-            (None, true, _) | (None, _, false) => None,
-            (None, false, true) => Some(format!("Loading the picture: {:.0} %", state.progress * 100.0)),
-        })
-    });
-    view! {
-        <p class="stage-note" role="status" class:error=move || state.with(|state| state.error.is_some())>
-            {move || note.get()}
-        </p>
-    }
-}
-
-#[component]
-fn ToolButton(
-    port: Port,
-    command: Command,
-    text: &'static str,
-    title: &'static str,
-    #[prop(into, optional)] pressed: Option<Signal<bool>>,
-) -> impl IntoView {
-    let off = move || port.state.with(|state| !state.loaded);
-    view! {
-        <button
-            type="button"
-            class="tool"
-            title=title
-            disabled=off
-            aria-pressed=move || pressed.map(|pressed| pressed.get().to_string())
-            on:click=move |_| port.send(command)
-        >
-            {text}
-        </button>
-    }
-    .into_any()
-}
-
-#[component]
-fn Toolbar(port: Port, hips: Signal<Vec<HipFinding>>) -> impl IntoView {
-    let is = move |tool: Tool| Signal::derive(move || port.state.with(|state| state.tool == tool));
-    let off = move || port.state.with(|state| !state.loaded);
-    let hip = move |side: Side, text: &'static str, title: &'static str| {
-        view! {
-            <button
-                type="button"
-                class="tool"
-                title=title
-                disabled=move || off() || hips.with(|hips| region(hips, side).is_none())
-                on:click=move |_| {
-                    if let Some(rect) = hips.with_untracked(|hips| region(hips, side)) {
-                        port.send(Command::ZoomTo(rect));
-                    }
-                }
-            >
-                {text}
-            </button>
-        }
-    };
-    view! {
-        <div class="toolbar" role="toolbar" aria-label="Picture">
-            <div class="tool-group">
-                <ToolButton port command=Command::Tool(Tool::Window) text="Window" title="Drag changes window and level (v)" pressed=is(Tool::Window)/>
-                <ToolButton port command=Command::Tool(Tool::Pan) text="Pan" title="Drag moves the picture (g)" pressed=is(Tool::Pan)/>
-                <ToolButton port command=Command::Tool(Tool::Zoom) text="Zoom" title="Drag enlarges the picture (z)" pressed=is(Tool::Zoom)/>
-            </div>
-            <div class="tool-group">
-                <ToolButton port command=Command::Fit text="Fit" title="The whole picture (f)"/>
-                <ToolButton port command=Command::OneToOne text="1:1" title="One pixel of the image on one of the screen (o)"/>
-                {hip(Side::Right, "Right hip", "Zoom to the patient's right hip (r)")}
-                {hip(Side::Left, "Left hip", "Zoom to the patient's left hip (l)")}
-            </div>
-            <div class="tool-group">
-                <ToolButton
-                    port
-                    command=Command::Invert
-                    text="Invert"
-                    title="Black and white change places (i)"
-                    pressed=Signal::derive(move || port.state.with(|state| state.inverted))
-                />
-                <ToolButton port command=Command::RotateLeft text="⟲" title="Quarter turn anticlockwise ([)"/>
-                <ToolButton port command=Command::RotateRight text="⟳" title="Quarter turn clockwise (])"/>
-                <ToolButton port command=Command::FlipHorizontal text="Flip" title="Left and right change places on the screen (h)"/>
-            </div>
-            <div class="tool-group">
-                <label class="tool-select">
-                    <span class="hidden">"Window preset"</span>
-                    <select
-                        disabled=off
-                        on:change=move |event| {
-                            if let Ok(index) = event_target_value(&event).parse() {
-                                port.send(Command::Preset(index));
-                            }
-                        }
-                    >
-                        {move || {
-                            let presets = port.state.with(|state| state.presets.clone());
-                            if presets.is_empty() {
-                                return view! { <option value="">"Window"</option> }.into_any();
-                            }
-                            presets
-                                .into_iter()
-                                .enumerate()
-                                .map(|(index, name)| view! { <option value=index.to_string()>{name}</option> })
-                                .collect_view()
-                                .into_any()
-                        }}
-                    </select>
-                </label>
-                <ToolButton
-                    port
-                    command=Command::ToggleBoxes
-                    text="Boxes"
-                    title="Hip boxes on or off (b)"
-                    pressed=Signal::derive(move || port.state.with(|state| state.boxes_visible))
-                />
-                <ToolButton port command=Command::Reset text="Reset" title="As the picture opened (0)"/>
-            </div>
-        </div>
-    }
-    .into_any()
-}
-
-#[component]
-fn StatusLine(state: RwSignal<State>) -> impl IntoView {
-    let item = move |name: &'static str, value: fn(&State) -> String| {
-        view! {
-            <span class="status-item">
-                <span class="muted">{name}</span>
-                " "
-                <span class="status-value">
-                    {move || state.with(|state| if state.loaded { value(state) } else { "–".to_owned() })}
-                </span>
-            </span>
-        }
-    };
-    view! {
-        <div class="status-line">
-            {item("Zoom", |state| format!("{:.0} %", state.zoom * 100.0))}
-            {item("Window", |state| format!("C {:.0} W {:.0}", state.window_center, state.window_width))}
-            {item("Spacing", |state| state.spacing.clone())}
-            {item("Boxes", |state| if state.boxes_visible { "shown".to_owned() } else { "hidden".to_owned() })}
-            {item("Drawn by", |state| state.renderer.to_owned())}
-        </div>
     }
     .into_any()
 }

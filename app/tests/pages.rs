@@ -11,10 +11,10 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::routing::post;
 use domain::{
-    AccountId, Answer, AnswerValue, AuditAction, AuditEvent, AuditFilter, AuditOutcome, Call, HipExclusion, HipFinding,
-    HipStatus, ImageReading, ImageRow, LocationScores, Milliseconds, ModelName, Page, PersonName, PixelBox,
-    QuarantineItem, ReadingStatus, ResultSummary, Role, SavedView, Score, SeriesUid, Side, SiteId, SopUid, StudyDetail,
-    StudyQuery, StudyRow, StudyState, StudyUid, Timestamp, User,
+    AccountId, Answer, AnswerValue, AuditAction, AuditEvent, AuditFilter, AuditOutcome, Call, EarlierStudy, HeatMap,
+    HipExclusion, HipFinding, HipStatus, ImageReading, ImageRow, LocationScores, Milliseconds, ModelName, Page,
+    PersonName, PixelBox, QuarantineItem, ReadingStatus, ResultSummary, Role, SavedView, Score, SeriesUid, Side,
+    SiteId, SopUid, StudyDetail, StudyQuery, StudyRow, StudyState, StudyUid, Timestamp, User,
 };
 use http::StatusCode;
 use http_body_util::BodyExt;
@@ -85,6 +85,24 @@ impl Backend for Fake {
 
     async fn restart(&self, _: &Caller, _: StudyUid) -> Result<(), AppError> {
         Ok(())
+    }
+
+    async fn kept_view(&self, _: &Caller, _: SopUid) -> Result<Option<String>, AppError> {
+        Ok(None)
+    }
+
+    async fn keep_view(&self, _: &Caller, _: SopUid, _: String) -> Result<(), AppError> {
+        Ok(())
+    }
+
+    async fn heat_maps(&self, _: &Caller, _: SopUid) -> Result<Vec<HeatMap>, AppError> {
+        Ok(Vec::new())
+    }
+
+    async fn earlier(&self, _: &Caller, study: StudyUid) -> Result<Vec<EarlierStudy>, AppError> {
+        let others = self.studies.iter().map(|study| study.row.clone());
+        let of_this = others.filter(|row| row.study_uid != study && row.study_uid.as_str().starts_with(study.as_str()));
+        Ok(of_this.map(EarlierStudy::from).collect())
     }
 
     async fn sites(&self, _: &Caller) -> Result<Vec<SiteId>, AppError> {
@@ -542,6 +560,46 @@ async fn exclusions_are_in_plain_words() {
     );
     assert!(shown.contains("Doubtful: look again"));
     assert!(!shown.contains("not_frontal_pelvis"));
+}
+
+#[tokio::test]
+async fn earlier_studies_of_the_patient_stand_under_the_picture() {
+    let mut fake = broken_left();
+    fake.studies.push(study("1.2.3.9", ResultSummary::Negative, vec![]));
+    let (_, html) = page(fake, Some(Role::Reader), "/study/1.2.3").await;
+    let shown = text(&html);
+    assert!(html.contains("Earlier studies of this patient"), "{shown}");
+    assert!(shown.contains("Pelvis AP · No fracture seen"), "{shown}");
+    let (_, html) = page(broken_left(), Some(Role::Reader), "/study/1.2.3").await;
+    assert!(!html.contains("Earlier studies of this patient"));
+}
+
+#[tokio::test]
+async fn every_key_of_the_viewer_stands_on_a_button() {
+    let (_, html) = page(broken_left(), Some(Role::Reader), "/study/1.2.3").await;
+    // The second names of a key, and the steps of the zoom, which has a tool.
+    let unnamed = ["+", "=", "-", "Home", "Backspace"];
+    let keys = app::viewer::KEYS.iter().map(|(key, _)| *key);
+    for key in keys
+        .filter(|key| !unnamed.contains(key))
+        .chain(["r", "l", "c", "k", "t"])
+    {
+        assert!(html.contains(&format!("({key})\"")), "no button says ({key})");
+    }
+}
+
+#[tokio::test]
+async fn the_picture_says_whose_it_is() {
+    let (_, html) = page(broken_left(), Some(Role::Reader), "/study/1.2.3").await;
+    let caption = html
+        .split_once("pane-caption")
+        .and_then(|(_, rest)| rest.split_once("</ul>"))
+        .unwrap()
+        .0;
+    let caption = text(caption);
+    for words in ["ID P-1", "born 1944-03-01", "2026-03-01 14:05", "Pelvis AP"] {
+        assert!(caption.contains(words), "{words} in {caption}");
+    }
 }
 
 #[tokio::test]

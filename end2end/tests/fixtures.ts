@@ -107,7 +107,16 @@ export async function signIn(url: string, who = ADMINISTRATOR) {
 
 type Session = Awaited<ReturnType<typeof signIn>>;
 
-export const test = base.extend<{ quiet: void }, { server: Server; session: Session }>({
+export const test = base.extend<{ quiet: void; kept: boolean; fresh: void }, { server: Server; session: Session }>({
+  /** Whether pictures come back as an earlier test left them. */
+  kept: [false, { option: true }],
+  fresh: [
+    async ({ page, kept }, use) => {
+      if (!kept) await page.route('**/api/kept_view', (route) => route.fulfill({ json: null }));
+      await use();
+    },
+    { auto: true },
+  ],
   server: [
     async ({}, use) => {
       const server = await Server.start(DEMO_STUDIES);
@@ -177,7 +186,7 @@ export async function openBoxedStudy(page: Page): Promise<void> {
 
 export async function pictureIsThere(page: Page): Promise<void> {
   await ready(page);
-  await expect(page.locator('canvas.canvas')).toBeVisible();
+  await expect(page.locator('canvas.canvas').first()).toBeVisible();
   await expect(page.locator('.status-line')).toContainText(/Zoom\s+\d+ %/, { timeout: 60_000 });
   await settled(page);
 }
@@ -223,14 +232,51 @@ export function canMakeDicom(): boolean {
 }
 
 /** Makes a DICOM file with pydicom: of a PNG, or a test picture that is no pelvis. */
-export function makeDicom(options: { out: string; name: string; id: string; png?: string }): { study: string } {
-  const more = options.png ? ['--png', options.png] : [];
+export function makeDicom(options: {
+  out: string;
+  name: string;
+  id: string;
+  png?: string;
+  dicom?: string;
+  tables?: ('voi' | 'modality')[];
+  date?: string;
+  spacing?: number;
+  shrink?: number;
+}): { study: string } {
+  const more = (['png', 'dicom', 'date', 'spacing', 'shrink'] as const).flatMap((name) =>
+    options[name] === undefined ? [] : [`--${name}`, String(options[name])],
+  );
+  for (const table of options.tables ?? []) more.push('--tables', table);
   const text = execFileSync(
     required('SHENTON_PYTHON'),
     [join(HERE, '../tools/make_dicom.py'), '--out', options.out, '--name', options.name, '--id', options.id, ...more],
     { encoding: 'utf8' },
   );
   return { study: text.trim() };
+}
+
+/** Sends a file through the browser's door; gives its study's address. */
+export async function upload(page: Page, file: string, study: string): Promise<string> {
+  const origin = new URL(page.url() === 'about:blank' ? (await page.goto('/'))!.url() : page.url()).origin;
+  const response = await page.request.post('/upload/file', { data: readFileSync(file), headers: { origin } });
+  expect(response.status(), await response.text()).toBe(200);
+  return `/study/${study}`;
+}
+
+/** The compression set of NEMA's working group 4; empty where the corpus is absent. */
+export function corpusWg04(): string {
+  const folder = join(process.env.SHENTON_CORPUS ?? join(ROOT, '../shared/corpus'), 'dicom/wg04');
+  return existsSync(folder) ? folder : '';
+}
+
+/** A page whose browser has no WebGL2: its pictures are drawn by the processor. */
+export async function withoutWebGl(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    const get = HTMLCanvasElement.prototype.getContext as (this: HTMLCanvasElement, ...all: unknown[]) => unknown;
+    HTMLCanvasElement.prototype.getContext = function (this: HTMLCanvasElement, kind: string, ...more: unknown[]) {
+      return kind === 'webgl2' ? null : get.call(this, kind, ...more);
+    } as typeof HTMLCanvasElement.prototype.getContext;
+  });
 }
 
 /** Real radiographs of the pelvis, with the mask boxes of their hips; empty where the corpus is absent. */

@@ -39,6 +39,7 @@ async fn up_down_up() -> Result<(), DbErr> {
         "quarantine",
         "setting",
         "saved_view",
+        "kept_view",
     ] {
         assert!(names.contains(&table), "no table {table}");
     }

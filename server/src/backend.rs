@@ -6,12 +6,14 @@ use app::AppError;
 use app::backend::async_trait;
 use app::backend::{AnswerInput, AuditCheck, Backend, Caller, ModelCard, NewAccount};
 use domain::{
-    AccountId, Answer, AuditAction, AuditEvent, AuditFilter, Page, QuarantineItem, SavedView, SiteId, StudyDetail,
-    StudyQuery, StudyRow, StudyState, StudyUid, User,
+    AccountId, Answer, AuditAction, AuditEvent, AuditFilter, EarlierStudy, HeatMap, Page, QuarantineItem, SavedView,
+    SiteId, SopUid, StudyDetail, StudyQuery, StudyRow, StudyState, StudyUid, User,
 };
+use imaging::KeptView;
 use tokio::sync::broadcast;
 
 use crate::error::internal;
+use crate::heat_maps::HeatMaps;
 use crate::{audit, auth, clock};
 
 /// The real backend: the database, the model folder and the channel of changes.
@@ -19,6 +21,7 @@ pub struct ServerBackend {
     pub db: db::Db,
     pub models: PathBuf,
     pub changes: broadcast::Sender<StudyUid>,
+    pub heat_maps: HeatMaps,
 }
 
 /// Longest comment of an answer, in characters.
@@ -29,6 +32,8 @@ const VIEW_NAME_MAXIMUM: usize = 60;
 const VIEW_SEARCH_MAXIMUM: usize = 200;
 /// Saved views of one account.
 const VIEWS_MAXIMUM: usize = 30;
+/// Most bytes of what is kept of how a reader left an image.
+const KEPT_VIEW_MAXIMUM: usize = 32 << 10;
 
 impl ServerBackend {
     async fn note(&self, event: AuditEvent) -> Result<(), AppError> {
@@ -69,6 +74,22 @@ impl ServerBackend {
             return Err(AppError::NotFound);
         }
         Ok(site)
+    }
+
+    /// An image that the caller may see. One of another site answers like one that does not exist.
+    async fn visible_image(&self, caller: &Caller, sop: &SopUid) -> Result<db::Instance, AppError> {
+        let image = self
+            .db
+            .instance(sop)
+            .await
+            .map_err(internal)?
+            .ok_or(AppError::NotFound)?;
+        if !caller.user.may_see(&image.site) {
+            let (name, from) = (&caller.user.name, &caller.from);
+            audit::refusal(&self.db, name, from, sop.as_str(), "image of another site").await;
+            return Err(AppError::NotFound);
+        }
+        Ok(image)
     }
 }
 
@@ -177,6 +198,53 @@ impl Backend for ServerBackend {
             .await?;
         let _ = self.changes.send(study);
         Ok(())
+    }
+
+    async fn kept_view(&self, caller: &Caller, sop: SopUid) -> Result<Option<String>, AppError> {
+        self.visible_image(caller, &sop).await?;
+        self.db.kept_view(caller.user.id, &sop).await.map_err(internal)
+    }
+
+    async fn keep_view(&self, caller: &Caller, sop: SopUid, view: String) -> Result<(), AppError> {
+        self.visible_image(caller, &sop).await?;
+        if view.len() > KEPT_VIEW_MAXIMUM {
+            return Err(AppError::Invalid(format!(
+                "a kept view holds at most {KEPT_VIEW_MAXIMUM} bytes"
+            )));
+        }
+        let view = KeptView::parse(&view).map_err(|error| AppError::Invalid(format!("the view: {error}")))?;
+        let before = self.db.kept_view(caller.user.id, &sop).await.map_err(internal)?;
+        self.db
+            .keep_view(caller.user.id, &sop, &view.to_json(), clock::now())
+            .await
+            .map_err(internal)?;
+        // Marks on a patient's image are in the trail; where a reader's eye wandered is not.
+        let marks = |view: &KeptView| view.measurements.clone();
+        let before = before.and_then(|json| KeptView::parse(&json).ok()).unwrap_or_default();
+        if marks(&before) != marks(&view) {
+            let detail = format!("measurements kept: {}", view.measurements.len());
+            self.note(audit::event(caller, AuditAction::Setting, sop.0, detail))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn heat_maps(&self, caller: &Caller, sop: SopUid) -> Result<Vec<HeatMap>, AppError> {
+        let image = self.visible_image(caller, &sop).await?;
+        let readings = self.db.readings_of(&sop).await.map_err(internal)?;
+        let Some((reading, _)) = readings.into_iter().next() else {
+            return Err(AppError::Invalid("this image has not been read yet".to_owned()));
+        };
+        let maps = self.heat_maps.of(&image.sha256, &reading).await?;
+        self.note(audit::event(caller, AuditAction::ViewImage, sop.0, "heat map"))
+            .await?;
+        Ok(maps)
+    }
+
+    async fn earlier(&self, caller: &Caller, study: StudyUid) -> Result<Vec<EarlierStudy>, AppError> {
+        // Only studies of this study's own site come back, so whoever may see it may see them.
+        self.visible(caller, &study).await?;
+        self.db.earlier_studies(&study).await.map_err(internal)
     }
 
     async fn sites(&self, caller: &Caller) -> Result<Vec<SiteId>, AppError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use app::backend::ModelCard;
-use domain::{Exclusion, ImageReading, Milliseconds, ModelName, ReadingStatus, SopUid, StudyUid};
+use domain::{Exclusion, HeatMap, ImageReading, Milliseconds, ModelName, ReadingStatus, Side, SopUid, StudyUid};
 use imaging::Frame;
 use pipeline::Analysis;
 
@@ -18,6 +18,14 @@ pub trait Analyser: Send + Sync + 'static {
     fn model(&self) -> ModelName;
     /// The device that the networks run on, in words.
     fn device(&self) -> String;
+    /// What each place of these hips adds to their fracture scores; nothing where the network has no such map.
+    /// Blocks like [`Analyser::analyse`].
+    ///
+    /// # Errors
+    /// The network failed, in words.
+    fn heat_maps(&self, _frame: &Frame, _hips: &[(Side, [f32; 4])]) -> Result<Vec<HeatMap>, String> {
+        Ok(Vec::new())
+    }
 }
 
 impl Analyser for pipeline::Models {
@@ -31,6 +39,23 @@ impl Analyser for pipeline::Models {
 
     fn device(&self) -> String {
         pipeline::Models::device(self).to_owned()
+    }
+
+    fn heat_maps(&self, frame: &Frame, hips: &[(Side, [f32; 4])]) -> Result<Vec<HeatMap>, String> {
+        let image = imaging::present(frame, None);
+        let mut maps = Vec::new();
+        for &(side, rect) in hips {
+            if let Some(map) = self.activation(&image, (side, rect))? {
+                maps.push(HeatMap {
+                    side,
+                    rect,
+                    width: map.width,
+                    height: map.height,
+                    values: map.data,
+                });
+            }
+        }
+        Ok(maps)
     }
 }
 

@@ -23,6 +23,7 @@ pub mod ingest;
 pub mod listener;
 pub mod storage;
 
+pub mod heat_maps;
 pub mod inference;
 pub mod worker;
 

@@ -16,6 +16,7 @@ use tower_sessions::ExpiredDeletion;
 use crate::backend::ServerBackend;
 use crate::config::Config;
 use crate::decoder::Decoder;
+use crate::heat_maps::HeatMaps;
 use crate::inference::Analyser;
 use crate::ingest::Ingest;
 use crate::session::DbSessionStore;
@@ -67,11 +68,14 @@ impl Services {
         })
     }
 
-    /// Loads the networks and starts the worker; it stops when `stop` turns true.
+    /// Loads the networks and starts the worker; it stops when `stop` turns true. The networks come back too.
     ///
     /// # Errors
     /// The networks cannot be loaded: the server takes no work without them.
-    pub async fn start_worker(&self, stop: watch::Receiver<bool>) -> anyhow::Result<tokio::task::JoinHandle<()>> {
+    pub async fn start_worker(
+        &self,
+        stop: watch::Receiver<bool>,
+    ) -> anyhow::Result<(tokio::task::JoinHandle<()>, Arc<dyn Analyser>)> {
         let (models, device) = (self.config.models.clone(), self.config.device.clone());
         let analyser: Arc<dyn Analyser> =
             Arc::from(tokio::task::spawn_blocking(move || inference::load(&models, &device)).await??);
@@ -86,10 +90,10 @@ impl Services {
             self.db.clone(),
             self.storage.clone(),
             self.decoder.clone(),
-            analyser,
+            analyser.clone(),
             self.changes.clone(),
         );
-        Ok(tokio::spawn(worker.run(stop)))
+        Ok((tokio::spawn(worker.run(stop)), analyser))
     }
 }
 
@@ -192,12 +196,13 @@ pub async fn run(config: Config, options: ServeOptions) -> anyhow::Result<()> {
     first_administrator(&services.db, &config.data).await?;
     note_settings(&services.db, &config).await?;
 
-    let worker = if options.worker {
+    let (worker, analyser) = if options.worker {
         // This process owns the queue: whatever a killed one left half-done starts again at once.
         services.db.release_claims().await?;
-        Some(services.start_worker(stop.clone()).await?)
+        let (worker, analyser) = services.start_worker(stop.clone()).await?;
+        (Some(worker), Some(analyser))
     } else {
-        None
+        (None, None)
     };
 
     let state = AppState {
@@ -213,6 +218,7 @@ pub async fn run(config: Config, options: ServeOptions) -> anyhow::Result<()> {
             db: services.db.clone(),
             models: config.models.clone(),
             changes: services.changes.clone(),
+            heat_maps: HeatMaps::new(services.storage.clone(), services.decoder.clone(), analyser),
         }),
         leptos: LeptosOptions::builder()
             .output_name("frontend")
@@ -322,7 +328,7 @@ async fn first_administrator(db: &db::Db, data: &Path) -> anyhow::Result<()> {
 pub async fn run_worker(config: Config) -> anyhow::Result<()> {
     let services = Services::open(config).await?;
     let (stop_sender, stop) = watch::channel(false);
-    let worker = services.start_worker(stop).await?;
+    let (worker, _) = services.start_worker(stop).await?;
     wait_for_signal().await?;
     let _ = stop_sender.send(true);
     worker.await?;

@@ -1,13 +1,15 @@
+mod earlier;
+
 use std::time::Duration;
 
 use domain::{
-    Answer, AnswerValue, Call, FractureLocation, HipFinding, ImageReading, ImageRow, Side, StudyDetail, StudyQuery,
-    StudyState, StudyUid,
+    Answer, AnswerValue, Call, FractureLocation, HipFinding, ImageReading, ImageRow, Side, SopUid, StudyDetail,
+    StudyQuery, StudyState, StudyUid,
 };
 use leptos::ev::{self, SubmitEvent};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use leptos_meta::Title;
+use leptos_meta::{Link, Title};
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_params_map, use_query_map};
 
@@ -18,9 +20,10 @@ use crate::components::notice::Notice;
 use crate::components::presence::AlsoReading;
 use crate::components::when::When;
 use crate::query::{self, STUDIES_A_PAGE};
-use crate::viewer::{Command, ImageViewer, KEYS, Port, region};
+use crate::viewer::{ImageViewer, KEYS, Panes};
 use crate::wire::{AnswerInput, Session};
 use crate::{Desk, SignedIn, browser, words};
+use earlier::Earlier;
 
 /// One study: the picture on the left, the findings and the answers on the right.
 #[component]
@@ -38,6 +41,9 @@ pub fn StudyPage() -> impl IntoView {
     let session = expect_context::<SignedIn>().0;
     view! {
         <Title text="Study"/>
+        // The viewer's module comes beside the page's own and not after it.
+        <Link rel="modulepreload" href="/pkg/viewer.js"/>
+        <Link rel="preload" href="/pkg/viewer_bg.wasm" as_="fetch" type_="application/wasm" crossorigin="anonymous"/>
         <div class="study-page">
             <div class="study-bar">
                 <a class="back" href=move || query::worklist_href(&list.get())>"Worklist"</a>
@@ -142,7 +148,7 @@ fn Study(detail: StudyDetail, session: Option<Session>, list: Memo<StudyQuery>) 
     let may_answer = session.as_ref().is_some_and(Session::may_answer);
     let detail = RwSignal::new(detail);
     let live = RwSignal::new(true);
-    let port = Port::default();
+    let panes = Panes::default();
     let side = RwSignal::new(None::<Side>);
 
     let index = Memo::new(move |_| {
@@ -162,13 +168,10 @@ fn Study(detail: StudyDetail, session: Option<Session>, list: Memo<StudyQuery>) 
             reading.map(|reading| reading.hips.clone()).unwrap_or_default()
         })
     });
-    let frame_url = Memo::new(move |_| {
-        image.with(|image| {
-            image
-                .as_ref()
-                .map(|image| format!("/frames/{}", query::encode(image.sop_uid.as_str())))
-        })
-    });
+    let sop = Memo::new(move |_| image.with(|image| image.as_ref().map(|image| image.sop_uid.clone())));
+    let has_image = Memo::new(move |_| sop.with(Option::is_some));
+    // Over the picture, so that a glance tells whose it is and from when.
+    let caption = Memo::new(move |_| detail.with(|detail| caption(&detail.row)));
 
     {
         let uid = uid.clone();
@@ -188,19 +191,21 @@ fn Study(detail: StudyDetail, session: Option<Session>, list: Memo<StudyQuery>) 
             });
         });
     }
-    keys(port, hips, side, list);
+    keys(panes, sop, hips, side, list);
 
     view! {
         <div class="study">
             <div class="study-picture">
-                {move || match frame_url.get() {
-                    Some(_) => view! {
-                        <ImageViewer frame_url=Signal::derive(move || frame_url.get().unwrap_or_default()) hips port/>
-                    }
-                    .into_any(),
-                    None => view! { <section class="note"><p>"No image of this study has arrived yet."</p></section> }.into_any(),
+                {move || if has_image.get() {
+                    let sop = Signal::derive(move || sop.get().unwrap_or(SopUid(String::new())));
+                    view! { <ImageViewer sop hips caption panes/> }.into_any()
+                } else {
+                    view! { <section class="note"><p>"No image of this study has arrived yet."</p></section> }.into_any()
                 }}
-                <Images detail index list/>
+                <div class="strips">
+                    <Images detail index list/>
+                    <Earlier study=uid.clone() panes/>
+                </div>
             </div>
             <aside class="study-panel" aria-label="Findings">
                 <AlsoReading study=uid/>
@@ -217,14 +222,44 @@ fn Study(detail: StudyDetail, session: Option<Session>, list: Memo<StudyQuery>) 
     .into_any()
 }
 
+/// Who and when, in the lines that stand over a picture.
+fn caption(row: &domain::StudyRow) -> Vec<String> {
+    let mut lines = vec![row.patient_name.display()];
+    let id = if row.patient_id.is_empty() {
+        String::new()
+    } else {
+        format!("ID {}", row.patient_id)
+    };
+    let born = match row.patient_birth_date.as_str() {
+        "" => String::new(),
+        date => format!("born {}", words::date(date)),
+    };
+    let parts = [id, born, row.patient_sex.clone()];
+    lines.push(
+        parts
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" · "),
+    );
+    lines.push(words::study_time(&row.study_date, &row.study_time));
+    lines.push(row.description.clone());
+    lines.retain(|line| !line.is_empty());
+    lines
+}
+
 /// The page's keys. Those of a hip's form go to the hip that was chosen last with `r` or `l`.
-fn keys(port: Port, hips: Memo<Vec<HipFinding>>, side: RwSignal<Option<Side>>, list: Memo<StudyQuery>) {
+fn keys(
+    panes: Panes,
+    sop: Memo<Option<SopUid>>,
+    hips: Memo<Vec<HipFinding>>,
+    side: RwSignal<Option<Side>>,
+    list: Memo<StudyQuery>,
+) {
     let navigate = use_navigate();
     let choose = move |chosen: Side| {
         side.set(Some(chosen));
-        if let Some(rect) = hips.with_untracked(|hips| region(hips, chosen)) {
-            port.send(Command::ZoomTo(rect));
-        }
+        hips.with_untracked(|hips| panes.zoom_to(hips, chosen));
         set_timeout(
             move || browser::reveal(&format!("#hip-{}", chosen.as_str())),
             Duration::ZERO,
@@ -254,8 +289,11 @@ fn keys(port: Port, hips: Memo<Vec<HipFinding>>, side: RwSignal<Option<Side>>, l
                         browser::click(&format!("#hip-{} button[type=submit]", side.as_str()));
                     }
                 }
+                "c" => hips.with_untracked(|hips| panes.toggle_both_hips(hips)),
+                "k" => panes.toggle_mirror(),
+                "t" => panes.toggle_heat(sop.get_untracked()),
                 _ => match KEYS.iter().find(|(name, _)| *name == key) {
-                    Some((_, command)) => port.send(*command),
+                    Some((_, command)) => panes.send(*command),
                     None => return,
                 },
             }
@@ -701,14 +739,24 @@ fn Keys(may_answer: bool) -> impl IntoView {
                 <dd>"next or previous study"</dd>
                 <dt><kbd>"w"</kbd></dt>
                 <dd>"worklist"</dd>
-                <dt><kbd>"v"</kbd> " " <kbd>"g"</kbd> " " <kbd>"z"</kbd></dt>
-                <dd>"window, pan, zoom"</dd>
-                <dt><kbd>"f"</kbd> " " <kbd>"o"</kbd></dt>
-                <dd>"whole picture, 1:1"</dd>
-                <dt><kbd>"i"</kbd> " " <kbd>"b"</kbd> " " <kbd>"0"</kbd></dt>
-                <dd>"invert, boxes, reset"</dd>
-                <dt><kbd>"["</kbd> " " <kbd>"]"</kbd> " " <kbd>"h"</kbd></dt>
+                <dt><kbd>"v"</kbd> " " <kbd>"g"</kbd> " " <kbd>"z"</kbd> " " <kbd>"m"</kbd></dt>
+                <dd>"window, pan, zoom, magnifier"</dd>
+                <dt><kbd>"d"</kbd> " " <kbd>"e"</kbd> " " <kbd>"Delete"</kbd></dt>
+                <dd>"length, angle, delete the measurement"</dd>
+                <dt><kbd>"↑"</kbd> <kbd>"↓"</kbd> <kbd>"←"</kbd> <kbd>"→"</kbd></dt>
+                <dd>"on the picture: what a drag does; with Shift they move it; Enter sets a point"</dd>
+                <dt><kbd>"f"</kbd> " " <kbd>"o"</kbd> " " <kbd>"+"</kbd> " " <kbd>"-"</kbd></dt>
+                <dd>"whole picture, 1:1, larger, smaller"</dd>
+                <dt><kbd>"i"</kbd> " " <kbd>"."</kbd></dt>
+                <dd>"invert, next window preset"</dd>
+                <dt><kbd>"["</kbd> " " <kbd>"]"</kbd> " " <kbd>"h"</kbd> " " <kbd>"H"</kbd></dt>
                 <dd>"turn, flip"</dd>
+                <dt><kbd>"c"</kbd> " " <kbd>"k"</kbd></dt>
+                <dd>"both hips side by side, mirror the left one"</dd>
+                <dt><kbd>"b"</kbd> " " <kbd>"t"</kbd> " " <kbd>"x"</kbd></dt>
+                <dd>"boxes, heat map, everything off"</dd>
+                <dt><kbd>"u"</kbd> " " <kbd>"U"</kbd> " " <kbd>"0"</kbd></dt>
+                <dd>"undo, redo, reset"</dd>
             </dl>
         </details>
     }

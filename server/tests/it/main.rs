@@ -9,5 +9,6 @@ mod ingest;
 mod kill;
 mod state;
 mod util;
+mod viewing;
 mod web;
 mod worker;

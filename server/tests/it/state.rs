@@ -9,9 +9,10 @@ use leptos::config::LeptosOptions;
 use server::backend::ServerBackend;
 use server::config::Config;
 use server::dicomweb;
+use server::heat_maps::HeatMaps;
 use server::state::AppState;
 
-use crate::util::Bench;
+use crate::util::{Bench, Quick};
 
 pub fn caller(role: Role, site: &str) -> Caller {
     Caller {
@@ -42,6 +43,7 @@ pub fn app_state_with(bench: &Bench, config: Config) -> AppState {
             db: bench.db.clone(),
             models: config.models.clone(),
             changes: bench.changes.clone(),
+            heat_maps: HeatMaps::new(bench.storage.clone(), bench.decoder.clone(), Some(Arc::new(Quick))),
         }),
         config: Arc::new(config),
         db: bench.db.clone(),

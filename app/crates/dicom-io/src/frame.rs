@@ -120,8 +120,18 @@ fn frame(dataset: &Dataset, metadata: &Metadata, limits: &Limits) -> Result<Fram
         padding: padding(dataset, signed),
         spacing,
         detector_spacing,
+        orientation: orientation(&metadata.patient_orientation),
+        laterality: metadata.laterality.clone(),
         pixels: values,
     })
+}
+
+/// PS3.3 C.7.6.1.1.1: the directions of rows and columns, in letters that point somewhere.
+fn orientation(text: &str) -> Option<[String; 2]> {
+    let (row, column) = text.split_once('\\')?;
+    let sound = |letters: &str| !letters.is_empty() && letters.chars().all(|letter| "LRAPHF".contains(letter));
+    let [row, column] = [row, column].map(str::trim);
+    (sound(row) && sound(column)).then(|| [row.to_owned(), column.to_owned()])
 }
 
 /// PS3.3 C.7.5.1.1.2: Pixel Padding Value, and the other end of its range.

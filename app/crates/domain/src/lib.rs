@@ -8,6 +8,7 @@ mod audit;
 mod finding;
 mod ids;
 mod study;
+mod viewing;
 
 pub use account::{Role, User};
 pub use audit::{AuditAction, AuditEvent, AuditFilter, AuditOutcome};
@@ -20,3 +21,4 @@ pub use study::{
     ImageRow, Page, PersonName, QuarantineItem, ResultSummary, SavedView, SortDirection, StudyDetail, StudyQuery,
     StudyRow, StudySort, StudyState,
 };
+pub use viewing::{BoxStyle, Command, EarlierStudy, HeatMap, HipBox, Tool, ViewerOptions, ViewerState};

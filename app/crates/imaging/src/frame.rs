@@ -103,6 +103,12 @@ pub struct Frame {
     pub spacing: Option<Spacing>,
     /// Imager Pixel Spacing as stored (row, column): the scale for preprocessing.
     pub detector_spacing: Option<(f64, f64)>,
+    /// Patient Orientation (PS3.3 C.7.6.1.1.1): where a row to the right and a column down lead, such as `L`, `F`.
+    #[serde(default)]
+    pub orientation: Option<[String; 2]>,
+    /// Image Laterality, or else Laterality: `R`, `L`, `B`, `U`; empty where the file does not say it.
+    #[serde(default)]
+    pub laterality: String,
     #[serde(skip)]
     pub pixels: Vec<u16>,
 }
@@ -125,6 +131,8 @@ impl Frame {
             padding: None,
             spacing: None,
             detector_spacing: None,
+            orientation: None,
+            laterality: String::new(),
             pixels,
         }
     }

@@ -2,6 +2,7 @@
 
 mod frame;
 mod grey;
+mod heat;
 mod measure;
 mod present;
 mod render;
@@ -12,7 +13,11 @@ pub use frame::{
     Spacing, Voi, VoiLutFunction,
 };
 pub use grey::GreyImage;
-pub use measure::{Length, angle, angle_of_lines};
+pub use heat::{FULL as FULL_HEAT, heat_colour};
+pub use measure::{Length, Measurement, angle, angle_of_lines, scale_bar};
 pub use present::{DisplayLut, present};
 pub use render::render;
-pub use view::{Affine, DataPresentation, EdgeLetters, Placement, Presentation, ResolvedView, Sizes, ViewState};
+pub use view::{
+    Affine, DataPresentation, EdgeLetters, KeptView, KeptViewError, KeptVoi, MAXIMUM_MEASUREMENTS, Placement,
+    Presentation, ResolvedView, Sizes, ViewState,
+};

@@ -28,6 +28,59 @@ impl Length {
     }
 }
 
+/// Points that a reader set on a picture, in its own pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measurement {
+    Length([[f64; 2]; 2]),
+    /// The vertex is the second point.
+    Angle([[f64; 2]; 3]),
+}
+
+impl Measurement {
+    pub fn points(&self) -> &[[f64; 2]] {
+        match self {
+            Measurement::Length(points) => points,
+            Measurement::Angle(points) => points,
+        }
+    }
+
+    pub fn points_mut(&mut self) -> &mut [[f64; 2]] {
+        match self {
+            Measurement::Length(points) => points,
+            Measurement::Angle(points) => points,
+        }
+    }
+
+    /// The value with its unit and, for a length, where its scale comes from.
+    pub fn words(&self, spacing: Option<Spacing>) -> String {
+        match *self {
+            Measurement::Length([a, b]) => Length::between(a, b, spacing).to_string(),
+            Measurement::Angle([a, vertex, b]) => match angle(a, vertex, b, spacing) {
+                Some(angle) => format!("{angle:.1}°"),
+                None => "no angle".to_owned(),
+            },
+        }
+    }
+}
+
+/// A round length that takes up to `longest` device pixels of the screen, with how long it is there: the scale bar.
+///
+/// `per_unit`: device pixels for a millimetre, or for a pixel where nothing gives millimetres. `None` where no round
+/// length of use fits.
+pub fn scale_bar(per_unit: f64, longest: f64) -> Option<(f64, f64)> {
+    if !(per_unit.is_finite() && per_unit > 0.0 && longest > 0.0) {
+        return None;
+    }
+    let fits = longest / per_unit;
+    let decade = 10f64.powf(fits.log10().floor());
+    let round = [5.0, 2.0, 1.0]
+        .into_iter()
+        .map(|digit| digit * decade)
+        .find(|v| *v <= fits)?;
+    (1e-2..1e5).contains(&round).then_some((round, round * per_unit))
+}
+
 impl PixelSpacingSource {
     /// The words that stand beside a distance.
     pub fn label(self) -> &'static str {
@@ -101,6 +154,31 @@ mod tests {
             spacing(3.0, 4.0, PixelSpacingSource::Calibrated),
             "17.0 mm (calibrated)",
         );
+    }
+
+    #[test]
+    fn measurements_say_what_they_are() {
+        let detector = spacing(0.5, 0.5, PixelSpacingSource::Detector);
+        let length = Measurement::Length([[0.0, 0.0], [60.0, 80.0]]);
+        assert_eq!(length.words(detector), "50.0 mm (at the detector)");
+        assert_eq!(length.words(None), "100 px");
+        let angle = Measurement::Angle([[5.0, 0.0], [0.0, 0.0], [0.0, 9.0]]);
+        assert_eq!(angle.words(detector), "90.0°");
+        assert_eq!(Measurement::Angle([[0.0; 2]; 3]).words(None), "no angle");
+        let json = serde_json::to_string(&length).unwrap();
+        assert_eq!(json, r#"{"length":[[0.0,0.0],[60.0,80.0]]}"#);
+        assert_eq!(serde_json::from_str::<Measurement>(&json).unwrap(), length);
+    }
+
+    #[test]
+    fn the_scale_bar_is_round_and_fits() {
+        let check =
+            |per_unit, longest, expect| assert_eq!(scale_bar(per_unit, longest), expect, "{per_unit} {longest}");
+        check(2.0, 250.0, Some((100.0, 200.0)));
+        check(2.0, 199.0, Some((50.0, 100.0)));
+        check(4.0, 130.0, Some((20.0, 80.0)));
+        check(0.0, 100.0, None);
+        check(f64::NAN, 100.0, None);
     }
 
     #[test]

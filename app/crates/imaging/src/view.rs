@@ -5,6 +5,7 @@
 //! | [`ViewState`] | the reader's hands | where the picture is: pan, zoom, rotation, flip |
 //! | [`Presentation`] | the reader's hands | how grey levels are shown: VOI and inversion |
 //! | [`DataPresentation`] | the reader's hands | what lies over the picture |
+//! | [`KeptView`] | the reader's account | all of it that comes back, and the measurements |
 //! | [`ResolvedView`] | nobody: computed | the map between canvas and picture for one canvas size |
 //!
 //! All are plain values. A renderer, on the CPU or the GPU, reads [`ResolvedView`] and
@@ -13,7 +14,7 @@
 //! Picture coordinates count from pixel edges: (0, 0) is the upper left corner of the first pixel, (0.5, 0.5)
 //! its centre. Canvas coordinates are device pixels, also from their edges, y down.
 
-use crate::{DisplayLut, Frame, Voi};
+use crate::{DisplayLut, Frame, Measurement, Spacing, Voi, VoiLutFunction};
 use serde::{Deserialize, Serialize};
 
 /// The smallest and the largest zoom: a thumbnail, and a pixel as large as a thumb.
@@ -141,6 +142,23 @@ impl ViewState {
         }
     }
 
+    /// Device pixels for a millimetre across, or for a pixel where the file gives no spacing.
+    pub fn scale(&self, sizes: Sizes, spacing: Option<Spacing>) -> f64 {
+        self.zoom(sizes) / spacing.map_or(1.0, |s| s.column)
+    }
+
+    /// The same middle at another scale, as [`ViewState::scale`] counts it.
+    pub fn with_scale(self, scale: f64, sizes: Sizes, spacing: Option<Spacing>) -> Self {
+        let zoom = scale * spacing.map_or(1.0, |s| s.column);
+        if !(zoom.is_finite() && zoom > 0.0) {
+            return self;
+        }
+        self.with(Placement {
+            zoom: zoom.clamp(ZOOM_LIMITS[0], ZOOM_LIMITS[1]),
+            ..self.placed(sizes)
+        })
+    }
+
     /// The whole picture.
     pub fn fit(self) -> Self {
         Self {
@@ -214,6 +232,17 @@ impl ViewState {
         }
     }
 
+    /// How the picture lies, in words: `as stored`, `mirrored, turned 90°`.
+    pub fn orientation_words(&self) -> String {
+        let turn = self.rotation.rem_euclid(360.0);
+        match (self.flipped, turn == 0.0) {
+            (false, true) => "as stored".to_owned(),
+            (true, true) => "mirrored".to_owned(),
+            (false, false) => format!("turned {turn:.0}°"),
+            (true, false) => format!("mirrored, turned {turn:.0}°"),
+        }
+    }
+
     /// Exchanges left and right of the screen.
     pub fn flip_horizontal(self) -> Self {
         // The mirror is before the rotation, and mirrored, a rotation goes the other way.
@@ -263,7 +292,7 @@ impl Presentation {
     /// A table of the file gives way to the window that spans its inputs. The width stays above 0, and above
     /// 1 where its function needs that.
     pub fn adjusted(&self, frame: &Frame, center_by: f64, width_by: f64) -> Self {
-        use crate::VoiLutFunction::{Linear, LinearExact};
+        use VoiLutFunction::{Linear, LinearExact};
         let current = self.voi.clone().unwrap_or_else(|| frame.default_voi());
         let (center, width, function) = match current {
             Voi::Window {
@@ -294,22 +323,150 @@ impl Presentation {
 /// What lies over the picture. Everything off shows the original.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DataPresentation {
+    /// False hides all the others, which keep their own state. The patient's sides stay.
+    pub overlays: bool,
     pub boxes: bool,
     pub measurements: bool,
-    /// Side letters and other text in the corners.
-    pub annotations: bool,
-    /// 0 (off) to 1.
+    /// 0 (off, as a picture opens) to 1.
     pub heat_map_opacity: f32,
 }
 
 impl Default for DataPresentation {
     fn default() -> Self {
         Self {
+            overlays: true,
             boxes: true,
             measurements: true,
-            annotations: true,
             heat_map_opacity: 0.0,
         }
+    }
+}
+
+impl DataPresentation {
+    /// What is drawn.
+    pub fn shown(self) -> Self {
+        if self.overlays {
+            self
+        } else {
+            Self {
+                overlays: false,
+                boxes: false,
+                measurements: false,
+                heat_map_opacity: 0.0,
+            }
+        }
+    }
+}
+
+/// The grey levels that a reader left a picture with, without the file's tables.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeptVoi {
+    /// The file's own, at this place of [`Frame::voi`].
+    OfFile(usize),
+    Window {
+        center: f64,
+        width: f64,
+        function: VoiLutFunction,
+    },
+}
+
+impl KeptVoi {
+    /// What to keep of a VOI; `None` of a table that the file does not hold.
+    pub fn of(voi: &Voi, frame: &Frame) -> Option<Self> {
+        if let Some(place) = frame.voi.iter().position(|own| own == voi) {
+            return Some(KeptVoi::OfFile(place));
+        }
+        match *voi {
+            Voi::Window {
+                center,
+                width,
+                function,
+                ..
+            } => Some(KeptVoi::Window {
+                center,
+                width,
+                function,
+            }),
+            Voi::Table(_) => None,
+        }
+    }
+
+    /// The VOI again; `None` where the file has no such one.
+    pub fn restore(&self, frame: &Frame) -> Option<Voi> {
+        match *self {
+            KeptVoi::OfFile(place) => frame.voi.get(place).cloned(),
+            KeptVoi::Window {
+                center,
+                width,
+                function,
+            } => Some(Voi::Window {
+                center,
+                width,
+                function,
+                explanation: None,
+            }),
+        }
+    }
+}
+
+/// What a reader left on a picture: small, and the same whatever the size of the screen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeptView {
+    pub view: ViewState,
+    /// `None`: as the file says.
+    pub voi: Option<KeptVoi>,
+    pub invert: bool,
+    pub measurements: Vec<Measurement>,
+}
+
+/// Why something is not a [`KeptView`].
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum KeptViewError {
+    #[error("{0} measurements, where a picture holds at most {MAXIMUM_MEASUREMENTS}")]
+    TooMany(usize),
+    #[error("a number lies outside every picture")]
+    Wild,
+    #[error("not readable: {0}")]
+    Malformed(String),
+}
+
+/// More marks than this are no reading of a hip.
+pub const MAXIMUM_MEASUREMENTS: usize = 100;
+
+impl KeptView {
+    /// Reads JSON that somebody sent.
+    ///
+    /// # Errors
+    /// It is not a view, holds too much, or numbers that no picture has.
+    pub fn parse(json: &str) -> Result<Self, KeptViewError> {
+        let kept: Self = serde_json::from_str(json).map_err(|error| KeptViewError::Malformed(error.to_string()))?;
+        if kept.measurements.len() > MAXIMUM_MEASUREMENTS {
+            return Err(KeptViewError::TooMany(kept.measurements.len()));
+        }
+        let mut numbers: Vec<f64> = vec![kept.view.rotation];
+        if let Some(Placement { centre, zoom }) = kept.view.placement {
+            if !(ZOOM_LIMITS[0]..=ZOOM_LIMITS[1]).contains(&zoom) {
+                return Err(KeptViewError::Wild);
+            }
+            numbers.extend(centre);
+        }
+        if let Some(KeptVoi::Window { center, width, .. }) = kept.voi {
+            numbers.extend([center, width]);
+        }
+        numbers.extend(kept.measurements.iter().flat_map(Measurement::points).flatten());
+        if numbers.iter().all(|v| v.is_finite() && v.abs() < 1e9) {
+            Ok(kept)
+        } else {
+            Err(KeptViewError::Wild)
+        }
+    }
+
+    /// As JSON, for [`KeptView::parse`].
+    pub fn to_json(&self) -> String {
+        // Numbers and lists of them always are JSON.
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 
@@ -328,6 +485,36 @@ impl ResolvedView {
     /// A bilinear sample spans two pixels, so these leave none out where the picture is shrunk.
     pub fn samples(&self) -> u32 {
         (0.5 / self.zoom).ceil().clamp(1.0, f64::from(MAXIMUM_SAMPLES)) as u32
+    }
+
+    /// What a lens about a point of the canvas shows: that point stays, all round it is `factor` times larger.
+    pub fn magnified(&self, about: [f64; 2], factor: f64) -> Self {
+        let [a, b, c, d, e, f] = self.to_canvas.0;
+        let [x, y] = about;
+        let to_canvas = Affine([
+            a * factor,
+            b * factor,
+            c * factor,
+            d * factor,
+            x + (e - x) * factor,
+            y + (f - y) * factor,
+        ]);
+        Self {
+            to_canvas,
+            to_image: to_canvas.inverse().unwrap_or(self.to_image),
+            zoom: self.zoom * factor,
+        }
+    }
+
+    /// The same view for a canvas that is only the part of this one right of and below `origin`.
+    pub fn part(&self, origin: [f64; 2]) -> Self {
+        let shift = |Affine([a, b, c, d, e, f]): Affine, by: [f64; 2]| Affine([a, b, c, d, e + by[0], f + by[1]]);
+        let [u, v] = self.to_image.direction(origin);
+        Self {
+            to_canvas: shift(self.to_canvas, origin.map(|v| -v)),
+            to_image: shift(self.to_image, [u, v]),
+            zoom: self.zoom,
+        }
     }
 
     /// The letters at the edges of the canvas: where the patient's sides are as the picture lies now.
@@ -440,6 +627,110 @@ mod tests {
     }
 
     #[test]
+    fn the_words_follow_the_picture() {
+        let view = ViewState::default();
+        assert_eq!(view.orientation_words(), "as stored");
+        assert_eq!(view.flip_horizontal().orientation_words(), "mirrored");
+        assert_eq!(view.rotate(-90.0).orientation_words(), "turned 270°");
+        assert_eq!(view.flip_vertical().orientation_words(), "mirrored, turned 180°");
+        assert_eq!(view.flip_vertical().flip_vertical().orientation_words(), "as stored");
+    }
+
+    #[test]
+    fn everything_off_is_the_original_and_everything_on_is_as_before() {
+        let mine = DataPresentation {
+            boxes: false,
+            heat_map_opacity: 0.4,
+            ..DataPresentation::default()
+        };
+        assert_eq!(mine.shown(), mine);
+        let off = DataPresentation {
+            overlays: false,
+            ..mine
+        }
+        .shown();
+        assert!(!off.boxes && !off.measurements && off.heat_map_opacity == 0.0);
+        assert_eq!(
+            DataPresentation::default().heat_map_opacity,
+            0.0,
+            "no picture opens under a heat map"
+        );
+    }
+
+    #[test]
+    fn a_kept_view_comes_back() {
+        let mut frame = Frame::new(1, 2, 12, vec![0, 4095]);
+        let own = Voi::Table(crate::Lut {
+            first_value: 0,
+            bits: 8,
+            data: vec![0; 50_000],
+            explanation: None,
+        });
+        let dragged = Presentation::default().adjusted(&frame, 5.0, 7.0).voi.unwrap();
+        frame.voi = vec![own.clone()];
+        for voi in [own, dragged] {
+            let kept = KeptView {
+                view: ViewState::default()
+                    .flip_horizontal()
+                    .zoom_to([0.0, 0.0, 1.0, 1.0], 0.0, SIZES),
+                voi: KeptVoi::of(&voi, &frame),
+                invert: true,
+                measurements: vec![Measurement::Length([[0.0, 0.5], [1.0, 0.5]])],
+            };
+            let json = kept.to_json();
+            assert!(json.len() < 400, "{json}");
+            let again = KeptView::parse(&json).unwrap();
+            assert_eq!(again, kept);
+            assert_eq!(again.voi.and_then(|v| v.restore(&frame)), Some(voi));
+        }
+        assert_eq!(KeptView::parse("{}"), Ok(KeptView::default()));
+        assert_eq!(KeptVoi::OfFile(3).restore(&frame), None);
+    }
+
+    #[test]
+    fn a_kept_view_of_a_stranger_is_checked() {
+        let wild = [
+            r#"{"view":{"placement":{"centre":[1,2],"zoom":1e9},"rotation":0,"flipped":false}}"#,
+            r#"{"view":{"placement":null,"rotation":1e300,"flipped":false}}"#,
+            r#"{"measurements":[{"length":[[1,2],[3,1e12]]}]}"#,
+        ];
+        for json in wild {
+            assert_eq!(KeptView::parse(json), Err(KeptViewError::Wild), "{json}");
+        }
+        for json in ["", r#"{"note":"a text"}"#, r#"{"measurements":[{"length":[[1,2]]}]}"#] {
+            assert!(
+                matches!(KeptView::parse(json), Err(KeptViewError::Malformed(_))),
+                "{json}"
+            );
+        }
+        let many = KeptView {
+            measurements: vec![Measurement::Length([[0.0; 2]; 2]); MAXIMUM_MEASUREMENTS + 1],
+            ..KeptView::default()
+        };
+        assert_eq!(KeptView::parse(&many.to_json()), Err(KeptViewError::TooMany(101)));
+    }
+
+    #[test]
+    fn one_scale_for_two_pictures() {
+        let spacing = |column| {
+            Some(Spacing {
+                row: column,
+                column,
+                source: crate::PixelSpacingSource::Detector,
+            })
+        };
+        let fine = ViewState::default().one_to_one(SIZES);
+        let scale = fine.scale(SIZES, spacing(0.1));
+        let coarse = ViewState::default().with_scale(scale, SIZES, spacing(0.2));
+        assert_eq!(coarse.zoom(SIZES), 2.0);
+        assert!((coarse.scale(SIZES, spacing(0.2)) - scale).abs() < 1e-9);
+        assert_eq!(
+            ViewState::default().with_scale(f64::NAN, SIZES, None),
+            ViewState::default()
+        );
+    }
+
+    #[test]
     fn shrunken_pictures_are_averaged() {
         for (zoom, expect) in [
             (4.0, 1),
@@ -530,6 +821,28 @@ mod tests {
             prop_assume!((0.0..300.0).contains(&before[0]) && (0.0..200.0).contains(&before[1]));
             let after = view.zoom_about([x, y], factor, SIZES).resolve(SIZES).to_image.apply([x, y]);
             prop_assert!((after[0] - before[0]).abs() < 1e-6 && (after[1] - before[1]).abs() < 1e-6);
+        }
+
+        #[test]
+        fn a_lens_keeps_its_middle_and_magnifies(view in any_view(), x in 0.0f64..600.0, y in 0.0f64..600.0, dx in -9.0f64..9.0, factor in 1.0f64..8.0) {
+            let resolved = view.resolve(SIZES);
+            let lens = resolved.magnified([x, y], factor);
+            let [u, v] = lens.to_canvas.apply(resolved.to_image.apply([x, y]));
+            prop_assert!((u - x).abs() < 1e-6 && (v - y).abs() < 1e-6);
+            let [u, _] = lens.to_canvas.apply(resolved.to_image.apply([x + dx, y]));
+            prop_assert!((u - x - factor * dx).abs() < 1e-6);
+            let [u, v] = lens.to_image.apply(lens.to_canvas.apply([dx, y]));
+            prop_assert!((u - dx).abs() < 1e-6 && (v - y).abs() < 1e-6);
+        }
+
+        #[test]
+        fn a_part_of_the_canvas_shows_the_same(view in any_view(), x in 0.0f64..600.0, y in 0.0f64..600.0, ox in 0.0f64..300.0, oy in 0.0f64..300.0) {
+            let resolved = view.resolve(SIZES);
+            let part = resolved.part([ox, oy]);
+            let (whole, of_part) = (resolved.to_image.apply([x, y]), part.to_image.apply([x - ox, y - oy]));
+            prop_assert!((whole[0] - of_part[0]).abs() < 1e-6 && (whole[1] - of_part[1]).abs() < 1e-6);
+            let back = part.to_canvas.apply(whole);
+            prop_assert!((back[0] - x + ox).abs() < 1e-6 && (back[1] - y + oy).abs() < 1e-6);
         }
 
         #[test]

@@ -1,13 +1,16 @@
-//! What the reader does, turned into a view and a window. Knows no browser.
+//! What the reader does, turned into a view, a window and marks. Knows no browser.
 
 use std::rc::Rc;
 
+use domain::{Command, HeatMap, HipBox, Tool, ViewerState};
 use imaging::{
-    DataPresentation, DisplayLut, Frame, PixelSpacingSource, Presentation, ResolvedView, Sizes, Spacing, ViewState, Voi,
+    DataPresentation, DisplayLut, EdgeLetters, Frame, KeptView, KeptVoi, Measurement, PixelSpacingSource, Presentation,
+    ResolvedView, Sizes, Spacing, ViewState, Voi,
 };
 
 use crate::gesture::{Button, Gesture};
-use crate::{Command, State, Tool};
+use crate::history::{History, Step};
+use crate::marks::{Draft, Kind, Marks, Pressed};
 
 /// The share of all pixels that the percentile window leaves out at each end.
 const PERCENTILE_TAIL: f64 = 0.005;
@@ -19,6 +22,14 @@ const ZOOM_TRAVEL: f64 = 200.0;
 const ZOOM_STEP: f64 = 1.25;
 /// Room around a rectangle that is zoomed to, as a share of it.
 const MARGIN: f64 = 0.15;
+/// One press of an arrow key drags so many CSS pixels, for the window and the zoom.
+const ARROW_DRAG: f64 = 20.0;
+/// One press of an arrow key moves the keyboard's cursor by so many CSS pixels, with Control by one.
+const ARROW_CURSOR: f64 = 10.0;
+/// One press of an arrow key moves the picture by this share of the canvas.
+const ARROW_PAN: f64 = 0.1;
+/// The lens shows at least this much more than the picture round it.
+const LENS_FACTOR: f64 = 2.0;
 
 /// A window to choose.
 struct Preset {
@@ -33,16 +44,51 @@ struct Opened {
     levels: Rc<DisplayLut>,
 }
 
-/// View, window and tool of one viewer.
+/// What undo takes back.
+#[derive(Clone)]
+struct Snapshot {
+    view: ViewState,
+    presentation: Presentation,
+    marks: Vec<Measurement>,
+}
+
+/// What pictures on one page have in common.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// Display pixels for a millimetre, or for a pixel where there are no millimetres.
+    scale: f64,
+    millimetres: bool,
+    /// Only for the same picture.
+    presentation: Presentation,
+    marks: Vec<Measurement>,
+}
+
+/// View, window, marks and tool of one viewer.
 pub struct Controller {
     opened: Option<Opened>,
     /// Display pixels.
     canvas: [u32; 2],
+    /// Display pixels for one CSS pixel.
+    density: f64,
     view: ViewState,
     /// Its VOI is set whenever a picture is open.
     presentation: Presentation,
     over: DataPresentation,
+    marks: Marks,
     tool: Tool,
+    history: History<Snapshot>,
+    gesture: u32,
+    /// Where the pointer is, or the keyboard's cursor, in display pixels.
+    pointer: Option<[f64; 2]>,
+    /// The keyboard moves the pointer: a cross shows where it is.
+    by_keyboard: bool,
+    /// What the reader left, until the picture is there.
+    waiting: Option<KeptView>,
+    restored: bool,
+    zoom_to: Option<[f32; 4]>,
+    linked: bool,
+    pub boxes: Vec<HipBox>,
+    pub heat_maps: Vec<HeatMap>,
 }
 
 /// All that a renderer needs.
@@ -51,6 +97,31 @@ pub struct Resolved {
     /// Changes its address when it changes its content.
     pub levels: Rc<DisplayLut>,
     pub view: ResolvedView,
+    pub lens: Option<Lens>,
+}
+
+/// A square of the canvas in which the picture is larger.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lens {
+    /// Its middle, in display pixels.
+    pub at: [f64; 2],
+    pub view: ResolvedView,
+}
+
+/// All that the overlay needs beside [`Resolved`].
+pub struct Over<'a> {
+    pub shown: DataPresentation,
+    pub boxes: &'a [HipBox],
+    pub heat_maps: &'a [HeatMap],
+    pub marks: &'a [Measurement],
+    pub chosen: Option<usize>,
+    pub draft: Option<&'a Draft>,
+    pub spacing: Option<Spacing>,
+    pub letters: EdgeLetters,
+    /// Display pixels for a millimetre, or for a pixel.
+    pub scale: f64,
+    /// The keyboard's cursor, in display pixels.
+    pub cursor: Option<[f64; 2]>,
 }
 
 impl Default for Controller {
@@ -58,10 +129,22 @@ impl Default for Controller {
         Self {
             opened: None,
             canvas: [1, 1],
+            density: 1.0,
             view: ViewState::default(),
             presentation: Presentation::default(),
             over: DataPresentation::default(),
+            marks: Marks::default(),
             tool: Tool::default(),
+            history: History::default(),
+            gesture: 0,
+            pointer: None,
+            by_keyboard: false,
+            waiting: None,
+            restored: false,
+            zoom_to: None,
+            linked: true,
+            boxes: Vec::new(),
+            heat_maps: Vec::new(),
         }
     }
 }
@@ -125,31 +208,77 @@ pub fn spacing_label(spacing: Option<Spacing>) -> String {
 }
 
 impl Controller {
-    /// Shows a frame as its file says, whole.
+    /// `zoom_to`: where the picture opens, where it does not open whole.
+    pub fn new(boxes: Vec<HipBox>, tool: Tool, zoom_to: Option<[f32; 4]>) -> Self {
+        Self {
+            boxes,
+            tool,
+            zoom_to,
+            ..Self::default()
+        }
+    }
+
+    /// Shows a frame as its file says, or as the reader left it.
     pub fn open(&mut self, frame: Rc<Frame>) {
         let presets = presets(&frame);
-        self.presentation.voi = presets.first().map(|preset| preset.voi.clone());
+        self.presentation = Presentation {
+            voi: presets.first().map(|preset| preset.voi.clone()),
+            invert: false,
+        };
         self.view = ViewState::default();
         let levels = Rc::new(self.presentation.resolve(&frame));
         self.opened = Some(Opened { frame, presets, levels });
+        if let Some(kept) = self.waiting.take() {
+            self.restore(kept);
+        }
+        if let (Some(rect), Some(sizes)) = (self.zoom_to, self.sizes()) {
+            self.view = self.view.zoom_to(rect.map(f64::from), MARGIN, sizes);
+        }
     }
 
     pub fn frame(&self) -> Option<Rc<Frame>> {
         self.opened.as_ref().map(|opened| Rc::clone(&opened.frame))
     }
 
-    /// What lies over the picture.
-    pub fn over(&self) -> DataPresentation {
-        self.over
+    /// Takes what the reader left on the picture, unless the hands were quicker. A rectangle to open at goes before
+    /// the kept place.
+    pub fn restore(&mut self, kept: KeptView) {
+        let Some(opened) = &self.opened else {
+            self.waiting = Some(kept);
+            return;
+        };
+        if self.history.can_undo() || self.marks.draft.is_some() {
+            return;
+        }
+        let voi = kept.voi.and_then(|voi| voi.restore(&opened.frame));
+        self.restored = kept != KeptView::default();
+        if self.zoom_to.is_none() {
+            self.view = kept.view;
+        }
+        self.marks.all = kept.measurements;
+        self.present(Presentation {
+            voi: voi.or_else(|| self.presentation.voi.clone()),
+            invert: kept.invert,
+        });
     }
 
-    /// Width and height of the canvas in display pixels.
-    pub fn set_canvas(&mut self, canvas: [u32; 2]) {
+    /// What to keep for the reader; `None` while there is no picture.
+    pub fn kept(&self) -> Option<KeptView> {
+        let opened = self.opened.as_ref()?;
+        let first = opened.presets.first().map(|preset| &preset.voi);
+        let voi = self.presentation.voi.as_ref().filter(|voi| Some(*voi) != first);
+        Some(KeptView {
+            view: self.view,
+            voi: voi.and_then(|voi| KeptVoi::of(voi, &opened.frame)),
+            invert: self.presentation.invert,
+            measurements: self.marks.all.clone(),
+        })
+    }
+
+    /// Width and height of the canvas in display pixels, and how many of them a CSS pixel is.
+    pub fn set_canvas(&mut self, canvas: [u32; 2], density: f64) {
         self.canvas = canvas;
-    }
-
-    pub fn set_tool(&mut self, tool: Tool) {
-        self.tool = tool;
+        self.density = density;
     }
 
     fn sizes(&self) -> Option<Sizes> {
@@ -157,37 +286,170 @@ impl Controller {
         Some(Sizes::of(&opened.frame, self.canvas[0], self.canvas[1]))
     }
 
+    fn spacing(&self) -> Option<Spacing> {
+        self.opened.as_ref()?.frame.spacing
+    }
+
     /// What to draw; `None` while there is no picture.
     pub fn resolved(&self) -> Option<Resolved> {
         let opened = self.opened.as_ref()?;
+        let view = self.view.resolve(self.sizes()?);
+        let lens = self.pointer.filter(|_| self.tool == Tool::Magnifier).map(|at| Lens {
+            at,
+            // Where the whole picture is small, the lens shows its own pixels.
+            view: view.magnified(at, (1.0 / view.zoom).max(LENS_FACTOR)),
+        });
         Some(Resolved {
             frame: Rc::clone(&opened.frame),
             levels: Rc::clone(&opened.levels),
-            view: self.view.resolve(self.sizes()?),
+            view,
+            lens,
         })
     }
 
-    pub fn state(&self) -> State {
-        let mut state = State {
+    /// What lies over the picture; `None` while there is none.
+    pub fn over(&self) -> Option<Over<'_>> {
+        let sizes = self.sizes()?;
+        let shown = self.over.shown();
+        Some(Over {
+            shown,
+            boxes: if_on(shown.boxes, &self.boxes),
+            heat_maps: if_on(shown.heat_map_opacity > 0.0, &self.heat_maps),
+            marks: if_on(shown.measurements, &self.marks.all),
+            chosen: self.marks.chosen,
+            draft: self.marks.draft.as_ref(),
+            spacing: self.spacing(),
+            letters: self.letters(sizes),
+            scale: self.view.scale(sizes, self.spacing()),
+            cursor: self.pointer.filter(|_| self.by_keyboard),
+        })
+    }
+
+    /// The patient's directions of rows and columns, and where they are from.
+    fn directions(&self) -> ([String; 2], &'static str) {
+        let of_file = self.opened.as_ref().and_then(|opened| opened.frame.orientation.clone());
+        match of_file {
+            Some(letters) => (letters, "from the file"),
+            // Only a frontal view has hip boxes, and only there a row leads to the patient's left.
+            None if !self.boxes.is_empty() => (["L".to_owned(), String::new()], "assumed: frontal view"),
+            None => ([String::new(), String::new()], "not stated"),
+        }
+    }
+
+    fn letters(&self, sizes: Sizes) -> EdgeLetters {
+        let ([row, column], _) = self.directions();
+        self.view.resolve(sizes).edge_letters(&row, &column)
+    }
+
+    pub fn state(&self) -> ViewerState {
+        let mut state = ViewerState {
             tool: self.tool,
             inverted: self.presentation.invert,
-            boxes_visible: self.over.boxes,
-            ..State::default()
+            boxes_visible: self.over.shown().boxes,
+            overlays_hidden: !self.over.overlays,
+            heat_opacity: self.over.heat_map_opacity,
+            linked: self.linked,
+            can_undo: self.history.can_undo(),
+            can_redo: self.history.can_redo(),
+            restored: self.restored,
+            ..ViewerState::default()
         };
         if let (Some(opened), Some(sizes)) = (&self.opened, self.sizes()) {
             state.loaded = true;
             state.zoom = self.view.zoom(sizes);
             (state.window_center, state.window_width) = self.presentation.voi.as_ref().map_or((0.0, 0.0), window_of);
-            state.spacing_label = spacing_label(opened.frame.spacing);
+            state.spacing = spacing_label(opened.frame.spacing);
             state.presets = opened.presets.iter().map(|preset| preset.name.clone()).collect();
+            state.preset = self.preset();
+            state.changed = self.presentation.invert || state.preset != Some(0) || self.view != ViewState::default();
+            state.orientation = self.view.orientation_words();
+            let (_, source) = self.directions();
+            state.sides = match opened.frame.laterality.as_str() {
+                "R" => format!("right side, letters {source}"),
+                "L" => format!("left side, letters {source}"),
+                "B" => format!("both sides, letters {source}"),
+                _ => format!("letters {source}"),
+            };
+            let marks = self.marks.all.iter();
+            state.measurements = marks.map(|mark| mark.words(opened.frame.spacing)).collect();
         }
         state
+    }
+
+    /// The preset that is on; of two alike the first.
+    fn preset(&self) -> Option<usize> {
+        let now = self.presentation.voi.as_ref()?;
+        let same = |preset: &Preset| window_of(&preset.voi) == window_of(now) && alike(&preset.voi, now);
+        self.opened.as_ref()?.presets.iter().position(same)
     }
 
     fn present(&mut self, presentation: Presentation) {
         self.presentation = presentation;
         if let Some(opened) = &mut self.opened {
             opened.levels = Rc::new(self.presentation.resolve(&opened.frame));
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            view: self.view,
+            presentation: self.presentation.clone(),
+            marks: self.marks.all.clone(),
+        }
+    }
+
+    fn begin(&mut self, step: Step) {
+        let Self {
+            view,
+            presentation,
+            marks,
+            ..
+        } = self;
+        self.history.begin(step, || Snapshot {
+            view: *view,
+            presentation: presentation.clone(),
+            marks: marks.all.clone(),
+        });
+        self.restored = false;
+    }
+
+    fn take(&mut self, snapshot: Snapshot) {
+        self.view = snapshot.view;
+        self.marks.all = snapshot.marks;
+        self.marks.chosen = None;
+        self.marks.interrupt();
+        self.present(snapshot.presentation);
+    }
+
+    /// What other pictures on the page follow; `None` while there is no picture.
+    pub fn link(&self) -> Option<Link> {
+        let sizes = self.sizes().filter(|_| self.linked)?;
+        Some(Link {
+            scale: self.view.scale(sizes, self.spacing()),
+            millimetres: self.spacing().is_some(),
+            presentation: self.presentation.clone(),
+            marks: self.marks.all.clone(),
+        })
+    }
+
+    /// Follows another picture on the page: its scale, and where it is the same picture its grey levels and marks.
+    pub fn adopt(&mut self, link: &Link, same_picture: bool) {
+        let Some(sizes) = self.sizes().filter(|_| self.linked) else {
+            return;
+        };
+        let spacing = self.spacing();
+        if link.millimetres == spacing.is_some() {
+            let mine = self.view.scale(sizes, spacing);
+            // Nearly the same is the same: a picture that fits stays one that fits.
+            if (link.scale / mine - 1.0).abs() > 1e-6 {
+                self.view = self.view.with_scale(link.scale, sizes, spacing);
+            }
+        }
+        if same_picture {
+            self.marks.all.clone_from(&link.marks);
+            if self.presentation != link.presentation {
+                self.present(link.presentation.clone());
+            }
         }
     }
 
@@ -205,8 +467,91 @@ impl Controller {
         self.present(presentation);
     }
 
-    /// Follows a pointer; `density` is the number of display pixels for one CSS pixel.
-    pub fn gesture(&mut self, gesture: Gesture, density: f64) {
+    fn kind(&self) -> Option<Kind> {
+        match self.tool {
+            Tool::Length => Some(Kind::Length),
+            Tool::Angle => Some(Kind::Angle),
+            _ => None,
+        }
+    }
+
+    /// Pixels of the picture for one CSS pixel.
+    fn near(&self, sizes: Sizes) -> f64 {
+        self.density / self.view.zoom(sizes).max(1e-9)
+    }
+
+    fn in_picture(&self, at: [f64; 2], sizes: Sizes) -> [f64; 2] {
+        let [x, y] = self.view.resolve(sizes).to_image.apply(at);
+        // A mark stays on its picture.
+        [x.clamp(0.0, sizes.image[0]), y.clamp(0.0, sizes.image[1])]
+    }
+
+    /// A button or finger went down, the first one of a gesture.
+    pub fn press(&mut self, button: Button, at: [f64; 2]) {
+        self.gesture = self.gesture.wrapping_add(1);
+        self.point(at, false);
+        if button == Button::Main {
+            self.press_mark(at);
+        }
+    }
+
+    fn press_mark(&mut self, at: [f64; 2]) {
+        let (Some(kind), Some(sizes)) = (self.kind(), self.sizes()) else {
+            return;
+        };
+        // What is measured is seen.
+        self.over.overlays = true;
+        self.over.measurements = true;
+        let (at, near) = (self.in_picture(at, sizes), self.near(sizes));
+        let before = self.snapshot();
+        if self.marks.press(kind, at, near) == Pressed::Took {
+            self.history.begin(Step::Gesture(self.gesture), || before);
+        }
+    }
+
+    /// The last button or finger came up.
+    pub fn release(&mut self) {
+        let Some(sizes) = self.sizes() else { return };
+        let near = self.near(sizes);
+        if let Some(done) = self.marks.released(near) {
+            self.begin(Step::Command);
+            self.marks.all.push(done);
+            self.marks.chosen = Some(self.marks.all.len() - 1);
+        }
+    }
+
+    /// A second finger came down, or the system took the first one away.
+    pub fn interrupt(&mut self) {
+        self.marks.interrupt();
+    }
+
+    /// Whether something on the screen moves with the pointer when no button is down.
+    pub fn follows_pointer(&self) -> bool {
+        self.tool == Tool::Magnifier || self.kind().is_some()
+    }
+
+    /// The pointer is here, or gone.
+    pub fn hover(&mut self, at: Option<[f64; 2]>) {
+        match at {
+            Some(at) => self.point(at, false),
+            None => {
+                self.pointer = None;
+                self.by_keyboard = false;
+            }
+        }
+    }
+
+    fn point(&mut self, at: [f64; 2], by_keyboard: bool) {
+        self.pointer = Some(at);
+        self.by_keyboard = by_keyboard;
+        if let (Some(_), Some(sizes)) = (self.kind(), self.sizes()) {
+            let at = self.in_picture(at, sizes);
+            self.marks.moved(at);
+        }
+    }
+
+    /// Follows a pointer.
+    pub fn gesture(&mut self, gesture: Gesture) {
         let Some(sizes) = self.sizes() else { return };
         match gesture {
             Gesture::Drag { button, from, by } => {
@@ -216,54 +561,166 @@ impl Controller {
                     Button::Right if self.tool == Tool::Zoom => Tool::Window,
                     Button::Right => Tool::Zoom,
                 };
-                match tool {
-                    Tool::Window => self.drag_window(by.map(|v| v / density)),
-                    Tool::Pan => self.view = self.view.pan(by, sizes),
-                    Tool::Zoom => {
-                        let factor = (-by[1] / density / ZOOM_TRAVEL).exp2();
-                        self.view = self.view.zoom_about(from, factor, sizes);
-                    }
-                }
+                self.point([from[0] + by[0], from[1] + by[1]], false);
+                self.drag(
+                    tool,
+                    Step::Gesture(self.gesture),
+                    from,
+                    by.map(|v| v / self.density),
+                    sizes,
+                );
             }
             Gesture::Pinch { centre, by, factor } => {
+                self.begin(Step::Gesture(self.gesture));
                 self.view = self.view.pan(by, sizes).zoom_about(centre, factor, sizes);
             }
-            Gesture::Double { .. } => self.view = self.view.fit(),
+            // Two quick points of a measurement are no wish to see the whole picture.
+            Gesture::Double { .. } if self.kind().is_some() => {}
+            Gesture::Double { .. } => self.command(Command::Fit),
+        }
+    }
+
+    /// A drag by CSS pixels.
+    fn drag(&mut self, tool: Tool, step: Step, from: [f64; 2], by: [f64; 2], sizes: Sizes) {
+        match tool {
+            Tool::Window => {
+                self.begin(step);
+                self.drag_window(by);
+            }
+            Tool::Pan => {
+                self.begin(step);
+                self.view = self.view.pan(by.map(|v| v * self.density), sizes);
+            }
+            Tool::Zoom => {
+                self.begin(step);
+                self.view = self.view.zoom_about(from, (-by[1] / ZOOM_TRAVEL).exp2(), sizes);
+            }
+            Tool::Magnifier | Tool::Length | Tool::Angle => {}
         }
     }
 
     /// Zooms about a place in display pixels; `delta` in pixels of scrolling, down is away.
     pub fn wheel(&mut self, about: [f64; 2], delta: f64) {
         if let Some(sizes) = self.sizes() {
+            self.begin(Step::Wheel);
             // One notch of a mouse is some 100 pixels; a runaway device does not jump to the limit.
             let factor = (-delta.clamp(-400.0, 400.0) / ZOOM_TRAVEL / 2.0).exp2();
             self.view = self.view.zoom_about(about, factor, sizes);
         }
     }
 
-    /// Moves the picture by a share of the canvas.
-    pub fn pan_by_share(&mut self, share: [f64; 2]) {
-        if let Some(sizes) = self.sizes() {
-            self.view = self
-                .view
-                .pan([share[0] * sizes.canvas[0], share[1] * sizes.canvas[1]], sizes);
+    /// An arrow key: `[right, down]`, one of them -1 or 1. It does what a drag of the active tool does, or moves the
+    /// keyboard's cursor; `pan` (Shift) moves the picture whatever the tool; `fine` (Control) is the smallest step.
+    pub fn arrow(&mut self, direction: [f64; 2], pan: bool, fine: bool) {
+        let Some(sizes) = self.sizes() else { return };
+        let middle = sizes.canvas.map(|v| v / 2.0);
+        if pan || self.tool == Tool::Pan {
+            self.begin(Step::Arrows(Tool::Pan));
+            let by = [0, 1].map(|axis| -direction[axis] * ARROW_PAN * sizes.canvas[axis]);
+            self.view = self.view.pan(by, sizes);
+        } else if matches!(self.tool, Tool::Window | Tool::Zoom) {
+            let step = if fine { 1.0 } else { ARROW_DRAG };
+            self.drag(
+                self.tool,
+                Step::Arrows(self.tool),
+                middle,
+                direction.map(|v| v * step),
+                sizes,
+            );
+        } else {
+            let step = self.density * if fine { 1.0 } else { ARROW_CURSOR };
+            let at = self.pointer.unwrap_or(middle);
+            let moved = [0, 1].map(|axis| (at[axis] + direction[axis] * step).clamp(0.0, sizes.canvas[axis]));
+            self.point(moved, true);
         }
     }
 
+    /// Enter or the space bar: sets a point at the keyboard's cursor. False where the tool sets none.
+    pub fn set_point(&mut self) -> bool {
+        let (Some(_), Some(sizes)) = (self.kind(), self.sizes()) else {
+            return false;
+        };
+        let at = self.pointer.unwrap_or(sizes.canvas.map(|v| v / 2.0));
+        self.gesture = self.gesture.wrapping_add(1);
+        self.point(at, true);
+        // A point under the cursor is not taken up: without a button held it could not be let go.
+        if self.marks.draft.is_none() {
+            self.marks.chosen = None;
+        }
+        let (kind, near) = (self.kind(), 0.0);
+        if let Some(kind) = kind {
+            self.over.overlays = true;
+            self.over.measurements = true;
+            let place = self.in_picture(at, sizes);
+            self.marks.press(kind, place, near);
+        }
+        self.release();
+        true
+    }
+
+    /// Escape: gives up what is being measured. False where there is nothing to give up.
+    pub fn escape(&mut self) -> bool {
+        self.marks.interrupt()
+    }
+
     pub fn command(&mut self, command: Command) {
-        if command == Command::ToggleBoxes {
-            self.over.boxes = !self.over.boxes;
-            return;
+        // What needs no picture.
+        match command {
+            Command::Tool(tool) => {
+                self.tool = tool;
+                self.marks.interrupt();
+                return;
+            }
+            Command::ToggleBoxes => {
+                // After everything was switched off, this key means: show them.
+                self.over.boxes = !self.over.shown().boxes;
+                self.over.overlays = true;
+                return;
+            }
+            Command::ToggleOverlays => {
+                self.over.overlays = !self.over.overlays;
+                return;
+            }
+            Command::HeatMap(opacity) => {
+                self.over.heat_map_opacity = if opacity.is_finite() {
+                    opacity.clamp(0.0, 1.0)
+                } else {
+                    0.0
+                };
+                self.over.overlays |= opacity > 0.0;
+                return;
+            }
+            Command::Link(linked) => {
+                self.linked = linked;
+                return;
+            }
+            Command::Undo => {
+                if !self.marks.interrupt()
+                    && let Some(before) = self.history.undo(self.snapshot())
+                {
+                    self.take(before);
+                }
+                return;
+            }
+            Command::Redo => {
+                if let Some(after) = self.history.redo(self.snapshot()) {
+                    self.take(after);
+                }
+                return;
+            }
+            Command::DeleteMeasurement if self.marks.interrupt() => return,
+            _ => {}
         }
         let Some(sizes) = self.sizes() else { return };
         let middle = sizes.canvas.map(|v| v / 2.0);
-        let view = self.view;
+        let (view, before) = (self.view, self.snapshot());
         match command {
             Command::Fit => self.view = view.fit(),
             Command::OneToOne => self.view = view.one_to_one(sizes),
             Command::RotateRight => self.view = view.rotate(90.0),
             Command::RotateLeft => self.view = view.rotate(-90.0),
             Command::FlipHorizontal => self.view = view.flip_horizontal(),
+            Command::FlipVertical => self.view = view.flip_vertical(),
             Command::ZoomTo(rect) => self.view = view.zoom_to(rect.map(f64::from), MARGIN, sizes),
             Command::ZoomIn => self.view = view.zoom_about(middle, ZOOM_STEP, sizes),
             Command::ZoomOut => self.view = view.zoom_about(middle, 1.0 / ZOOM_STEP, sizes),
@@ -274,28 +731,70 @@ impl Controller {
                     ..self.presentation.clone()
                 });
             }
-            Command::WindowPreset(index) => {
-                let preset = self.opened.as_ref().and_then(|opened| opened.presets.get(index));
-                if let Some(voi) = preset.map(|preset| preset.voi.clone()) {
-                    self.present(Presentation {
-                        voi: Some(voi),
-                        ..self.presentation
-                    });
-                }
+            Command::Preset(index) => self.take_preset(index),
+            Command::NextPreset => {
+                let count = self.opened.as_ref().map_or(1, |opened| opened.presets.len().max(1));
+                self.take_preset(self.preset().map_or(0, |index| (index + 1) % count));
             }
             Command::Reset => {
                 self.view = ViewState::default();
                 self.presentation.invert = false;
-                self.command(Command::WindowPreset(0));
+                self.take_preset(0);
             }
-            Command::ToggleBoxes => {}
+            Command::DeleteMeasurement => {
+                if let Some(index) = self.marks.deletable() {
+                    self.marks.all.remove(index);
+                    self.marks.chosen = None;
+                }
+            }
+            Command::ClearMeasurements => {
+                self.marks.all.clear();
+                self.marks.chosen = None;
+            }
+            Command::Tool(_)
+            | Command::ToggleBoxes
+            | Command::ToggleOverlays
+            | Command::HeatMap(_)
+            | Command::Link(_)
+            | Command::Undo
+            | Command::Redo => return,
         }
+        let changed = before.view != self.view
+            || before.presentation != self.presentation
+            || before.marks.len() != self.marks.all.len();
+        if changed {
+            self.history.begin(Step::Command, || before);
+            self.restored = false;
+        }
+    }
+
+    fn take_preset(&mut self, index: usize) {
+        let preset = self.opened.as_ref().and_then(|opened| opened.presets.get(index));
+        if let Some(voi) = preset.map(|preset| preset.voi.clone()) {
+            self.present(Presentation {
+                voi: Some(voi),
+                ..self.presentation
+            });
+        }
+    }
+}
+
+fn if_on<T>(on: bool, all: &[T]) -> &[T] {
+    if on { all } else { &[] }
+}
+
+/// Whether two VOIs draw the same.
+fn alike(a: &Voi, b: &Voi) -> bool {
+    match (a, b) {
+        (Voi::Window { function: a, .. }, Voi::Window { function: b, .. }) => a == b,
+        (Voi::Table(a), Voi::Table(b)) => a == b,
+        _ => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use imaging::{Lut, PhotometricInterpretation, VoiLutFunction};
+    use imaging::{Lut, Measurement, PhotometricInterpretation, VoiLutFunction};
 
     use super::*;
 
@@ -312,20 +811,16 @@ mod tests {
         let mut frame = Frame::new(200, 400, 12, (0..80_000u32).map(|v| (v % 4096) as u16).collect());
         frame.voi = voi;
         let mut controller = Controller::default();
-        controller.set_canvas([800, 800]);
+        controller.set_canvas([800, 800], 2.0);
         controller.open(Rc::new(frame));
         controller
     }
 
     fn drag(controller: &mut Controller, button: Button, by: [f64; 2]) {
-        controller.gesture(
-            Gesture::Drag {
-                button,
-                from: [400.0, 400.0],
-                by,
-            },
-            2.0,
-        );
+        let from = [400.0, 400.0];
+        controller.press(button, from);
+        controller.gesture(Gesture::Drag { button, from, by });
+        controller.release();
     }
 
     #[test]
@@ -353,9 +848,9 @@ mod tests {
             (controller.state().window_center, controller.state().window_width),
             (100.0, 50.0)
         );
-        controller.command(Command::WindowPreset(1));
+        controller.command(Command::Preset(1));
         assert_eq!(controller.state().window_width, 300.0);
-        controller.command(Command::WindowPreset(99));
+        controller.command(Command::Preset(99));
         assert_eq!(controller.state().window_width, 300.0);
     }
 
@@ -428,9 +923,9 @@ mod tests {
         );
         drag(&mut controller, Button::Right, [0.0, -400.0]);
         assert_eq!(controller.state().zoom, 4.0);
-        controller.gesture(Gesture::Double { at: [0.0, 0.0] }, 2.0);
+        controller.gesture(Gesture::Double { at: [0.0, 0.0] });
         assert_eq!(place(&controller), start);
-        controller.set_tool(Tool::Pan);
+        controller.command(Command::Tool(Tool::Pan));
         let window = controller.state().window_width;
         drag(&mut controller, Button::Main, [30.0, 10.0]);
         assert_eq!(place(&controller), moved);
@@ -476,5 +971,263 @@ mod tests {
             spacing(PixelSpacingSource::MagnificationCorrected, 0.2),
             "magnification-corrected 0.14 × 0.20 mm/px",
         );
+    }
+
+    #[test]
+    fn every_step_can_be_taken_back() {
+        let mut controller = opened(vec![window(2000.0, 1000.0, None)]);
+        let start = controller.state();
+        drag(&mut controller, Button::Main, [40.0, -40.0]);
+        drag(&mut controller, Button::Middle, [40.0, -40.0]);
+        controller.command(Command::FlipHorizontal);
+        controller.wheel([10.0, 10.0], -100.0);
+        controller.wheel([10.0, 10.0], -100.0);
+        controller.command(Command::Tool(Tool::Length));
+        drag(&mut controller, Button::Main, [100.0, 0.0]);
+        assert_eq!(controller.state().measurements.len(), 1);
+        let end = controller.state();
+        let mut steps = 0;
+        while controller.state().can_undo {
+            controller.command(Command::Undo);
+            steps += 1;
+        }
+        assert_eq!(steps, 5, "two drags, a flip, the wheel, a length");
+        let back = ViewerState {
+            can_redo: false,
+            tool: Tool::Window,
+            ..controller.state()
+        };
+        assert_eq!(back, start);
+        while controller.state().can_redo {
+            controller.command(Command::Redo);
+        }
+        assert_eq!(controller.state(), end);
+        // What changes nothing is no step.
+        let mut controller = opened(vec![]);
+        controller.command(Command::Fit);
+        controller.command(Command::DeleteMeasurement);
+        assert!(!controller.state().can_undo);
+    }
+
+    #[test]
+    fn lengths_are_measured_on_the_picture_and_labelled() {
+        let mut controller = opened(vec![]);
+        controller.command(Command::Tool(Tool::Length));
+        // The picture is 400 wide on 800 display pixels.
+        drag(&mut controller, Button::Main, [200.0, 0.0]);
+        assert_eq!(controller.state().measurements, ["100 px"]);
+        // It turns with the picture.
+        controller.command(Command::RotateRight);
+        controller.command(Command::FlipVertical);
+        assert_eq!(controller.state().measurements, ["100 px"]);
+        controller.command(Command::Reset);
+        assert_eq!(controller.state().measurements.len(), 1, "a reset is of the view");
+        controller.command(Command::DeleteMeasurement);
+        assert!(controller.state().measurements.is_empty());
+        controller.command(Command::Undo);
+        assert_eq!(controller.state().measurements, ["100 px"]);
+    }
+
+    #[test]
+    fn the_keyboard_measures_too() {
+        let mut controller = opened(vec![]);
+        controller.command(Command::Tool(Tool::Angle));
+        for direction in [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]] {
+            for _ in 0..5 {
+                controller.arrow(direction, false, false);
+            }
+            assert!(controller.set_point());
+        }
+        assert_eq!(controller.state().measurements, ["90.0°"]);
+        assert!(controller.over().unwrap().cursor.is_some());
+        controller.hover(Some([3.0, 3.0]));
+        assert!(controller.over().unwrap().cursor.is_none());
+        // Escape gives up a draft and nothing else.
+        assert!(!controller.escape());
+        controller.set_point();
+        assert!(controller.escape());
+        assert_eq!(controller.state().measurements.len(), 1);
+        controller.command(Command::Tool(Tool::Window));
+        assert!(!controller.set_point());
+    }
+
+    #[test]
+    fn arrow_keys_do_what_the_tool_does() {
+        let mut controller = opened(vec![window(2000.0, 1000.0, None)]);
+        controller.arrow([1.0, 0.0], false, false);
+        controller.arrow([0.0, -1.0], false, false);
+        let state = controller.state();
+        assert_eq!((state.window_center, state.window_width), (1950.0, 1050.0));
+        let place = |controller: &Controller| controller.resolved().unwrap().view.to_canvas.apply([200.0, 100.0]);
+        controller.arrow([1.0, 0.0], true, false);
+        assert_eq!(place(&controller), [320.0, 400.0]);
+        controller.command(Command::Tool(Tool::Zoom));
+        controller.arrow([0.0, -1.0], false, false);
+        assert!(controller.state().zoom > 2.1);
+        controller.command(Command::Undo);
+        assert_eq!(
+            (controller.state().zoom, controller.state().window_width),
+            (2.0, 1050.0)
+        );
+        controller.command(Command::Undo);
+        controller.command(Command::Undo);
+        assert_eq!(
+            controller.state().window_width,
+            1000.0,
+            "two keys of one tool are one step"
+        );
+    }
+
+    #[test]
+    fn the_lens_shows_at_least_the_pictures_own_pixels() {
+        let mut controller = opened(vec![]);
+        controller.command(Command::Tool(Tool::Magnifier));
+        assert!(controller.resolved().unwrap().lens.is_none());
+        controller.hover(Some([100.0, 100.0]));
+        let lens = controller.resolved().unwrap().lens.unwrap();
+        assert_eq!((lens.at, lens.view.zoom), ([100.0, 100.0], 4.0));
+        controller.command(Command::ZoomTo([0.0, 0.0, 16000.0, 16000.0]));
+        assert!(controller.resolved().unwrap().lens.unwrap().view.zoom > 0.999);
+        controller.hover(None);
+        assert!(controller.resolved().unwrap().lens.is_none());
+    }
+
+    #[test]
+    fn a_picture_comes_back_as_it_was_left() {
+        let file = vec![window(100.0, 50.0, None), window(900.0, 300.0, None)];
+        let mut controller = opened(file.clone());
+        assert_eq!(
+            controller.kept(),
+            Some(imaging::KeptView::default()),
+            "untouched, there is nothing to keep"
+        );
+        controller.command(Command::Preset(1));
+        controller.command(Command::Invert);
+        controller.command(Command::RotateLeft);
+        controller.command(Command::Tool(Tool::Length));
+        drag(&mut controller, Button::Main, [100.0, 0.0]);
+        let kept = controller.kept().unwrap();
+
+        // Whether it arrives before the picture or after it.
+        for early in [true, false] {
+            let mut frame = Frame::new(200, 400, 12, vec![7; 80_000]);
+            frame.voi = file.clone();
+            let mut again = Controller::default();
+            again.set_canvas([800, 800], 2.0);
+            if early {
+                again.restore(kept.clone());
+            }
+            again.open(Rc::new(frame));
+            again.restore(kept.clone());
+            let state = again.state();
+            assert_eq!((state.window_center, state.window_width), (900.0, 300.0));
+            assert!(state.inverted && state.restored && state.changed);
+            assert_eq!(state.orientation, "turned 270°");
+            assert_eq!(state.measurements, ["50 px"]);
+            assert_eq!(again.kept(), Some(kept.clone()));
+            again.command(Command::Reset);
+            assert!(!again.state().restored && !again.state().changed);
+        }
+        // The reader's hands were quicker.
+        let mut busy = opened(file);
+        busy.command(Command::Invert);
+        busy.restore(kept);
+        assert_eq!(busy.state().window_width, 50.0);
+    }
+
+    #[test]
+    fn one_key_hides_everything_and_brings_it_back() {
+        let mut controller = opened(vec![]);
+        controller.boxes = vec![HipBox {
+            rect: [1.0, 2.0, 3.0, 4.0],
+            label: String::new(),
+            style: domain::BoxStyle::Doubtful,
+        }];
+        controller.heat_maps = vec![HeatMap {
+            side: domain::Side::Left,
+            rect: [0.0; 4],
+            width: 1,
+            height: 1,
+            values: vec![1.0],
+        }];
+        let counts = |controller: &Controller| {
+            let over = controller.over().unwrap();
+            (over.boxes.len(), over.heat_maps.len(), over.marks.len())
+        };
+        assert_eq!(counts(&controller), (1, 0, 0), "no picture opens under a heat map");
+        controller.command(Command::HeatMap(0.5));
+        controller.command(Command::Tool(Tool::Length));
+        drag(&mut controller, Button::Main, [100.0, 0.0]);
+        assert_eq!(counts(&controller), (1, 1, 1));
+        controller.command(Command::ToggleOverlays);
+        assert_eq!(counts(&controller), (0, 0, 0));
+        assert_eq!(controller.over().unwrap().letters.left, "R", "the sides stay");
+        controller.command(Command::ToggleOverlays);
+        assert_eq!(counts(&controller), (1, 1, 1));
+        controller.command(Command::ToggleOverlays);
+        controller.command(Command::ToggleBoxes);
+        assert!(controller.state().boxes_visible);
+    }
+
+    #[test]
+    fn the_side_letters_say_where_they_come_from() {
+        let mut controller = opened(vec![]);
+        assert_eq!(controller.state().sides, "letters not stated");
+        assert_eq!(controller.over().unwrap().letters, EdgeLetters::default());
+        let mut frame = Frame::new(2, 2, 8, vec![0; 4]);
+        frame.orientation = Some(["R".to_owned(), "F".to_owned()]);
+        frame.laterality = "L".to_owned();
+        controller.open(Rc::new(frame));
+        assert_eq!(controller.state().sides, "left side, letters from the file");
+        let letters = controller.over().unwrap().letters;
+        assert_eq!((letters.left.as_str(), letters.top.as_str()), ("L", "H"));
+        controller.command(Command::FlipHorizontal);
+        assert_eq!(controller.over().unwrap().letters.left, "R");
+    }
+
+    #[test]
+    fn pictures_on_one_page_keep_one_scale() {
+        let (mut right, mut left) = (opened(vec![]), opened(vec![]));
+        right.command(Command::ZoomTo([0.0, 0.0, 50.0, 50.0]));
+        right.command(Command::Invert);
+        left.adopt(&right.link().unwrap(), true);
+        assert_eq!(left.state().zoom, right.state().zoom);
+        assert!(left.state().inverted);
+        // Another picture takes the scale alone, and in millimetres.
+        let mut frame = Frame::new(400, 400, 12, vec![0; 160_000]);
+        let spacing = |column| Spacing {
+            row: column,
+            column,
+            source: PixelSpacingSource::Detector,
+        };
+        frame.spacing = Some(spacing(0.2));
+        let mut earlier = Controller::default();
+        earlier.set_canvas([800, 800], 1.0);
+        earlier.open(Rc::new(frame.clone()));
+        let alone = earlier.state();
+        earlier.adopt(&right.link().unwrap(), false);
+        assert_eq!(earlier.state(), alone, "pixels and millimetres have no common scale");
+        frame.spacing = Some(spacing(0.1));
+        let mut new = Controller::default();
+        new.set_canvas([800, 800], 1.0);
+        new.open(Rc::new(frame));
+        new.command(Command::OneToOne);
+        new.command(Command::Invert);
+        earlier.adopt(&new.link().unwrap(), false);
+        assert_eq!(earlier.state().zoom, 2.0);
+        assert!(!earlier.state().inverted);
+        earlier.command(Command::Link(false));
+        new.command(Command::Fit);
+        earlier.adopt(&new.link().unwrap(), false);
+        assert_eq!(earlier.state().zoom, 2.0);
+    }
+
+    #[test]
+    fn a_mark_stays_on_its_picture() {
+        let mut controller = opened(vec![]);
+        controller.command(Command::Tool(Tool::Length));
+        drag(&mut controller, Button::Main, [9000.0, 0.0]);
+        let kept = controller.kept().unwrap().measurements;
+        assert_eq!(kept, [Measurement::Length([[200.0, 100.0], [400.0, 100.0]])]);
     }
 }

@@ -73,6 +73,11 @@ impl Pointers {
         self.pinched |= self.held.len() > 1;
     }
 
+    /// How many are down.
+    pub fn count(&self) -> usize {
+        self.held.len()
+    }
+
     /// A pointer moved.
     pub fn moved(&mut self, id: i32, at: [f64; 2]) -> Option<Gesture> {
         let index = self.held.iter().position(|p| p.id == id)?;

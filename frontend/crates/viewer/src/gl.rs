@@ -169,8 +169,9 @@ impl GlRenderer {
         );
     }
 
-    /// Draws on a canvas of `width` x `height` display pixels.
-    pub fn draw(&self, width: u32, height: u32, view: &ResolvedView) {
+    /// Draws on a canvas of `width` x `height` display pixels, and in it another view of the picture in a square:
+    /// its left, top and side.
+    pub fn draw(&self, width: u32, height: u32, view: &ResolvedView, lens: Option<(&ResolvedView, [i32; 3])>) {
         let Some(picture) = &self.picture else {
             self.clear();
             return;
@@ -182,10 +183,19 @@ impl GlRenderer {
         gl.uniform2i(u.tile.as_ref(), picture.tiles.width as i32, picture.tiles.height as i32);
         gl.uniform1i(u.tiles.as_ref(), picture.tiles.across as i32);
         gl.uniform1ui(u.mask.as_ref(), picture.mask);
-        gl.uniform_matrix3x2fv_with_f32_array(u.to_image.as_ref(), false, &view.to_image.0.map(|v| v as f32));
         gl.uniform1f(u.height.as_ref(), height as f32);
-        gl.uniform1i(u.samples.as_ref(), view.samples() as i32);
-        gl.draw_arrays(Gl::TRIANGLES, 0, 3);
+        let draw = |view: &ResolvedView| {
+            gl.uniform_matrix3x2fv_with_f32_array(u.to_image.as_ref(), false, &view.to_image.0.map(|v| v as f32));
+            gl.uniform1i(u.samples.as_ref(), view.samples() as i32);
+            gl.draw_arrays(Gl::TRIANGLES, 0, 3);
+        };
+        draw(view);
+        if let Some((view, [left, top, side])) = lens {
+            gl.enable(Gl::SCISSOR_TEST);
+            gl.scissor(left, height as i32 - top - side, side, side);
+            draw(view);
+            gl.disable(Gl::SCISSOR_TEST);
+        }
     }
 
     /// A black canvas.

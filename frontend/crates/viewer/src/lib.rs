@@ -1,16 +1,17 @@
 #![doc = include_str!("../README.md")]
 
-mod api;
 mod cache;
 mod controller;
 mod gesture;
 mod gl;
+mod history;
 mod load;
+mod marks;
+mod module;
 mod mount;
 mod overlay;
 mod software;
 mod tiles;
 mod wire;
 
-pub use api::{BoxStyle, Command, HipBox, Options, State, Tool};
-pub use mount::{Handle, Viewer};
+pub use module::{Mounted, mount};

@@ -1,12 +1,14 @@
 //! A viewer on a page: the canvas, its overlay, listeners, drawing once a frame.
 //!
 //! Owner of all mutable state: [`Inner`], behind one `RefCell`. Each listener borrows it, changes it, lets go,
-//! and only then tells the page (`on_state`), so the page may call back.
+//! and only then tells the page, so the page may call back. [`MOUNTED`] knows every viewer on the page, so that
+//! they can keep one scale.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use imaging::{Affine, DisplayLut, EdgeLetters};
+use domain::{Command, ViewerOptions, ViewerState};
+use imaging::{Affine, DisplayLut, KeptView, ResolvedView};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{
@@ -14,67 +16,84 @@ use web_sys::{
     HtmlElement, KeyboardEvent, PointerEvent, ResizeObserver, WheelEvent,
 };
 
-use crate::controller::Controller;
+use crate::controller::{Controller, Lens, Link, Resolved};
 use crate::gesture::{Button, Pointers};
 use crate::gl::GlRenderer;
 use crate::load::{self, LoadError};
+use crate::overlay;
 use crate::software::SoftwareRenderer;
-use crate::{Command, HipBox, Options, State, Tool, overlay};
 
-/// Opens pictures in canvases.
-pub struct Viewer;
+/// The lens's side in CSS pixels.
+const LENS_SIDE: f64 = 260.0;
+/// So long after the last change, in milliseconds, it is handed over for keeping.
+const KEEP_AFTER: i32 = 1500;
 
-impl Viewer {
-    /// Shows the picture of `options` in `canvas` and listens to its input until the handle is dropped.
-    ///
-    /// The canvas takes the size that the page's style gives it. An overlay is laid over it as its next sibling.
-    pub fn mount(canvas: HtmlCanvasElement, options: Options) -> Handle {
-        let shared = Rc::new(Shared {
-            inner: RefCell::new(Inner::new(canvas, options.boxes)),
-            on_state: options.on_state,
-            told: RefCell::new(None),
-            frame_requested: Cell::new(false),
-            drawing: RefCell::new(None),
-            abort: AbortController::new().ok(),
-        });
-        let listeners = listen(&shared);
-        shared.after_change();
-        start_loading(&shared, options.frame_url);
-        Handle {
-            shared,
-            _listeners: listeners,
-        }
+thread_local! {
+    /// Every viewer on the page.
+    static MOUNTED: RefCell<Vec<Weak<Shared>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Who hears what, as JSON.
+pub struct Callbacks {
+    /// Each change of the [`ViewerState`].
+    pub on_state: Rc<dyn Fn(String)>,
+    /// The [`KeptView`], some time after it changed.
+    pub on_keep: Rc<dyn Fn(String)>,
+}
+
+/// Shows the picture of `options` in `canvas` and listens to its input until the handle is dropped.
+pub fn mounted(canvas: HtmlCanvasElement, options: ViewerOptions, callbacks: Callbacks) -> Handle {
+    let controller = Controller::new(options.boxes, options.tool, options.zoom_to);
+    let shared = Rc::new(Shared {
+        inner: RefCell::new(Inner::new(canvas, controller)),
+        frame_url: options.frame_url,
+        keep: options.keep,
+        callbacks,
+        told: RefCell::new(None),
+        kept: RefCell::new(None),
+        keep_timer: Cell::new(None),
+        keeping: RefCell::new(None),
+        linked: RefCell::new(None),
+        frame_requested: Cell::new(false),
+        drawing: RefCell::new(None),
+        abort: AbortController::new().ok(),
+    });
+    MOUNTED.with_borrow_mut(|all| {
+        all.retain(|other| other.strong_count() > 0);
+        all.push(Rc::downgrade(&shared));
+    });
+    let listeners = listen(&shared);
+    shared.after_change();
+    start_loading(&shared);
+    Handle {
+        shared,
+        _listeners: listeners,
     }
 }
 
-/// A mounted viewer; dropping it removes its listeners and its overlay and stops its download.
+/// A mounted viewer; dropping it removes its listeners and its overlay, hands over what is to be kept and stops its
+/// download.
 pub struct Handle {
     shared: Rc<Shared>,
     _listeners: Listeners,
 }
 
 impl Handle {
-    /// What a drag with the main button or one finger does from now on.
-    pub fn set_tool(&self, tool: Tool) {
-        self.shared.change(|inner| inner.controller.set_tool(tool));
+    /// Changes something, draws soon and tells the page.
+    pub fn change(&self, how: impl FnOnce(&mut Controller)) {
+        self.shared.change(|inner| how(&mut inner.controller));
     }
 
-    pub fn command(&self, command: Command) {
-        self.shared.change(|inner| inner.controller.command(command));
-    }
-
-    /// Replaces the boxes over the picture.
-    pub fn set_boxes(&self, boxes: Vec<HipBox>) {
-        self.shared.change(|inner| inner.boxes = boxes);
-    }
-
-    pub fn state(&self) -> State {
-        self.shared.inner.borrow().state()
+    /// Shows the picture as its reader left it. That is no change to be kept.
+    pub fn restore(&self, kept: KeptView) {
+        self.shared.change(|inner| inner.controller.restore(kept));
+        self.shared.remember_kept();
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        self.shared.hand_over();
         if let Some(abort) = &self.shared.abort {
             abort.abort();
         }
@@ -99,27 +118,50 @@ struct Inner {
     renderer: Renderer,
     controller: Controller,
     pointers: Pointers,
-    boxes: Vec<HipBox>,
     progress: f32,
     error: Option<String>,
     /// Display pixels for one CSS pixel.
     density: f64,
     /// The table of levels that the graphics device holds.
     uploaded: Option<Rc<DisplayLut>>,
+    /// What the canvas shows, so that a moved mark does not cost a new picture.
+    drawn: Option<Drawn>,
+}
+
+/// All that decides the pixels of the canvas.
+struct Drawn {
+    levels: Rc<DisplayLut>,
+    view: ResolvedView,
+    lens: Option<Lens>,
+}
+
+impl Drawn {
+    fn is(&self, resolved: &Resolved) -> bool {
+        Rc::ptr_eq(&self.levels, &resolved.levels) && self.view == resolved.view && self.lens == resolved.lens
+    }
 }
 
 struct Shared {
     inner: RefCell<Inner>,
-    on_state: Rc<dyn Fn(State)>,
+    frame_url: String,
+    /// Changes are handed over for keeping.
+    keep: bool,
+    callbacks: Callbacks,
     /// The state that the page heard last.
-    told: RefCell<Option<State>>,
+    told: RefCell<Option<ViewerState>>,
+    /// What is kept already.
+    kept: RefCell<Option<KeptView>>,
+    keep_timer: Cell<Option<i32>>,
+    keeping: RefCell<Option<Closure<dyn FnMut()>>>,
+    /// What the other viewers know of this one.
+    linked: RefCell<Option<Link>>,
     frame_requested: Cell<bool>,
     drawing: RefCell<Option<Closure<dyn FnMut()>>>,
     abort: Option<AbortController>,
 }
 
 impl Shared {
-    /// Changes something, draws soon and tells the page.
+    /// Changes something, draws soon and tells the page and the other viewers.
     fn change(self: &Rc<Self>, how: impl FnOnce(&mut Inner)) {
         how(&mut self.inner.borrow_mut());
         self.after_change();
@@ -127,10 +169,93 @@ impl Shared {
 
     fn after_change(self: &Rc<Self>) {
         self.request_drawing();
+        self.tell();
+        self.keep_soon();
+        self.lead();
+    }
+
+    /// Whether something on the screen moves with the pointer when no button is down.
+    fn follows_pointer(&self) -> bool {
+        self.inner.borrow().controller.follows_pointer()
+    }
+
+    fn tell(&self) {
         let state = self.inner.borrow().state();
         if self.told.borrow().as_ref() != Some(&state) {
-            *self.told.borrow_mut() = Some(state.clone());
-            (self.on_state)(state);
+            // Strings, numbers and lists of them always are JSON.
+            let json = serde_json::to_string(&state).unwrap_or_default();
+            *self.told.borrow_mut() = Some(state);
+            (self.callbacks.on_state)(json);
+        }
+    }
+
+    /// Makes the other viewers follow.
+    fn lead(self: &Rc<Self>) {
+        let link = self.inner.borrow().controller.link();
+        if *self.linked.borrow() == link {
+            return;
+        }
+        self.linked.borrow_mut().clone_from(&link);
+        let Some(link) = link else { return };
+        let others: Vec<Rc<Shared>> = MOUNTED.with_borrow(|all| all.iter().filter_map(Weak::upgrade).collect());
+        for other in others.iter().filter(|other| !Rc::ptr_eq(other, self)) {
+            let same = other.frame_url == self.frame_url;
+            other.inner.borrow_mut().controller.adopt(&link, same);
+            // It knows what it took over, and so leads nobody with it.
+            let now = other.inner.borrow().controller.link();
+            *other.linked.borrow_mut() = now;
+            other.request_drawing();
+            other.tell();
+            other.keep_soon();
+        }
+    }
+
+    /// What is on the screen now counts as kept.
+    fn remember_kept(&self) {
+        let kept = self.inner.borrow().controller.kept();
+        if kept.is_some() {
+            *self.kept.borrow_mut() = kept;
+        }
+    }
+
+    /// Starts the time to the next handing over anew, where there is something to keep.
+    fn keep_soon(self: &Rc<Self>) {
+        let (Some(window), Some(kept)) = (web_sys::window(), self.inner.borrow().controller.kept()) else {
+            return;
+        };
+        if !self.keep || self.kept.borrow().as_ref() == Some(&kept) {
+            return;
+        }
+        if let Some(timer) = self.keep_timer.take() {
+            window.clear_timeout_with_handle(timer);
+        }
+        let mut keeping = self.keeping.borrow_mut();
+        let callback = keeping.get_or_insert_with(|| {
+            let weak = Rc::downgrade(self);
+            Closure::new(move || {
+                if let Some(shared) = weak.upgrade() {
+                    shared.hand_over();
+                }
+            })
+        });
+        let function = callback.as_ref().unchecked_ref();
+        let timer = window.set_timeout_with_callback_and_timeout_and_arguments_0(function, KEEP_AFTER);
+        self.keep_timer.set(timer.ok());
+    }
+
+    /// Hands over what is to be kept, if it is not yet.
+    fn hand_over(&self) {
+        if let (Some(timer), Some(window)) = (self.keep_timer.take(), web_sys::window()) {
+            window.clear_timeout_with_handle(timer);
+        }
+        let Ok(inner) = self.inner.try_borrow() else { return };
+        let kept = inner.controller.kept();
+        drop(inner);
+        let Some(kept) = kept.filter(|_| self.keep) else { return };
+        if self.kept.borrow().as_ref() != Some(&kept) {
+            let json = kept.to_json();
+            *self.kept.borrow_mut() = Some(kept);
+            (self.callbacks.on_keep)(json);
         }
     }
 
@@ -161,7 +286,7 @@ impl Shared {
 }
 
 impl Inner {
-    fn new(canvas: HtmlCanvasElement, boxes: Vec<HipBox>) -> Self {
+    fn new(canvas: HtmlCanvasElement, controller: Controller) -> Self {
         let renderer = match GlRenderer::new(&canvas) {
             Some(gl) => Renderer::Gl(Box::new(gl)),
             None => Renderer::Software(SoftwareRenderer::new(&canvas)),
@@ -179,24 +304,25 @@ impl Inner {
             overlay,
             overlay_context,
             renderer,
-            controller: Controller::default(),
+            controller,
             pointers: Pointers::default(),
-            boxes,
             progress: 0.0,
             error: None,
             density: 1.0,
             uploaded: None,
+            drawn: None,
         }
     }
 
-    fn state(&self) -> State {
-        State {
+    fn state(&self) -> ViewerState {
+        let renderer = match self.renderer {
+            Renderer::Gl(_) => "WebGL2",
+            Renderer::Software(_) => "CPU",
+        };
+        ViewerState {
             progress: self.progress,
             error: self.error.clone(),
-            renderer: match self.renderer {
-                Renderer::Gl(_) => "WebGL2",
-                Renderer::Software(_) => "CPU",
-            },
+            renderer: renderer.to_owned(),
             ..self.controller.state()
         }
     }
@@ -217,13 +343,15 @@ impl Inner {
             if canvas.width() != width || canvas.height() != height {
                 canvas.set_width(width);
                 canvas.set_height(height);
+                self.drawn = None;
             }
         }
         lay_over(&self.overlay, &self.canvas);
         if let Renderer::Software(software) = &self.renderer {
             software.resize(&self.canvas, width, height);
+            self.drawn = None;
         }
-        self.controller.set_canvas([width, height]);
+        self.controller.set_canvas([width, height], density);
     }
 
     /// A place of an event in display pixels of the canvas.
@@ -247,43 +375,49 @@ impl Inner {
                 gl.set_levels(&resolved.levels);
                 self.uploaded = Some(Rc::clone(&resolved.levels));
             }
-            match &mut self.renderer {
-                Renderer::Gl(gl) => gl.draw(width, height, &resolved.view),
-                Renderer::Software(software) => software.draw(width, height, &resolved),
+            let lens = resolved.lens.as_ref();
+            let lens = lens.map(|lens| (&lens.view, square(lens.at, LENS_SIDE * self.density)));
+            if !self.drawn.as_ref().is_some_and(|drawn| drawn.is(&resolved)) {
+                match &mut self.renderer {
+                    Renderer::Gl(gl) => gl.draw(width, height, &resolved.view, lens),
+                    Renderer::Software(software) => software.draw(width, height, &resolved, lens),
+                }
+                self.drawn = Some(Drawn {
+                    levels: Rc::clone(&resolved.levels),
+                    view: resolved.view,
+                    lens: resolved.lens,
+                });
             }
-        } else if let Renderer::Gl(gl) = &self.renderer {
-            gl.clear();
+            self.draw_overlay(&resolved.view, lens.map(|(_, square)| square));
+        } else {
+            if let Renderer::Gl(gl) = &self.renderer {
+                gl.clear();
+            }
+            if let Some(context) = &self.overlay_context {
+                let (width, height) = (self.overlay.width(), self.overlay.height());
+                let _ = context.set_transform(1.0, 0.0, 0.0, 1.0, 0.0, 0.0);
+                context.clear_rect(0.0, 0.0, f64::from(width), f64::from(height));
+            }
         }
-        self.draw_overlay();
     }
 
-    fn draw_overlay(&self) {
-        let Some(context) = &self.overlay_context else { return };
-        let size = [
-            f64::from(self.overlay.width()) / self.density,
-            f64::from(self.overlay.height()) / self.density,
-        ];
-        let _ = context.set_transform(self.density, 0.0, 0.0, self.density, 0.0, 0.0);
-        let Some(resolved) = self.controller.resolved() else {
-            context.clear_rect(0.0, 0.0, size[0], size[1]);
+    fn draw_overlay(&self, view: &ResolvedView, lens: Option<[i32; 3]>) {
+        let (Some(context), Some(over)) = (&self.overlay_context, self.controller.over()) else {
             return;
         };
-        let over = self.controller.over();
-        let boxes = if over.boxes { self.boxes.as_slice() } else { &[] };
-        // Only a frontal view has hip boxes, and only there a row leads to the patient's left.
-        let letters = if over.annotations && !self.boxes.is_empty() {
-            resolved.view.edge_letters("L", "")
-        } else {
-            EdgeLetters::default()
-        };
-        let to_screen = Affine(resolved.view.to_canvas.0.map(|v| v / self.density));
-        overlay::draw(context, size, &to_screen, boxes, &letters);
+        let density = self.density;
+        let size = [self.overlay.width(), self.overlay.height()].map(|v| f64::from(v) / density);
+        let _ = context.set_transform(density, 0.0, 0.0, density, 0.0, 0.0);
+        let to_screen = Affine(view.to_canvas.0.map(|v| v / density));
+        let lens = lens.map(|square| square.map(|v| f64::from(v) / density));
+        overlay::draw(context, size, density, &to_screen, &over, lens);
     }
 
     /// Hands the frame to the renderer anew: after loading, and after the browser gave a lost context back.
     fn upload(&mut self) {
         let Some(frame) = self.controller.frame() else { return };
         self.uploaded = None;
+        self.drawn = None;
         if let Renderer::Gl(gl) = &mut self.renderer
             && let Err(reason) = gl.set_frame(&frame)
         {
@@ -295,7 +429,13 @@ impl Inner {
     }
 }
 
-fn start_loading(shared: &Rc<Shared>, url: String) {
+/// Left, top and side of a square about a point, in whole display pixels.
+fn square([x, y]: [f64; 2], side: f64) -> [i32; 3] {
+    [x - side / 2.0, y - side / 2.0, side].map(|v| v.round() as i32)
+}
+
+fn start_loading(shared: &Rc<Shared>) {
+    let url = shared.frame_url.clone();
     let Some(signal) = shared.abort.as_ref().map(AbortController::signal) else {
         return;
     };
@@ -314,12 +454,17 @@ fn start_loading(shared: &Rc<Shared>, url: String) {
             return;
         };
         match loaded {
-            Ok(frame) => shared.change(|inner| {
-                inner.progress = 1.0;
-                inner.resize();
-                inner.controller.open(frame);
-                inner.upload();
-            }),
+            Ok(frame) => {
+                {
+                    let mut inner = shared.inner.borrow_mut();
+                    inner.progress = 1.0;
+                    inner.resize();
+                    inner.controller.open(frame);
+                    inner.upload();
+                }
+                shared.remember_kept();
+                shared.after_change();
+            }
             Err(LoadError::Cancelled) => {}
             Err(error) => shared.change(|inner| inner.error = Some(error.to_string())),
         }
@@ -431,9 +576,15 @@ fn listen(shared: &Rc<Shared>) -> Listeners {
         let _ = inner.canvas.set_pointer_capture(event.pointer_id());
         let place = inner.place(event.client_x(), event.client_y());
         inner.pointers.down(event.pointer_id(), place, button);
+        if inner.pointers.count() > 1 {
+            inner.controller.interrupt();
+        } else {
+            inner.controller.press(button, place);
+        }
         let canvas = inner.canvas.clone();
         drop(inner);
         let _ = canvas.focus();
+        shared.after_change();
     });
     on(&canvas, "pointermove", |shared, event| {
         let Ok(event) = event.dyn_into::<PointerEvent>() else {
@@ -444,9 +595,21 @@ fn listen(shared: &Rc<Shared>) -> Listeners {
             let place = inner.place(event.client_x(), event.client_y());
             inner.pointers.moved(event.pointer_id(), place)
         };
-        if let Some(gesture) = gesture {
-            event.prevent_default();
-            shared.change(|inner| inner.controller.gesture(gesture, inner.density));
+        match gesture {
+            Some(gesture) => {
+                event.prevent_default();
+                shared.change(|inner| inner.controller.gesture(gesture));
+            }
+            None if shared.follows_pointer() => shared.change(|inner| {
+                let place = inner.place(event.client_x(), event.client_y());
+                inner.controller.hover(Some(place));
+            }),
+            None => {}
+        }
+    });
+    on(&canvas, "pointerleave", |shared, _| {
+        if shared.follows_pointer() {
+            shared.change(|inner| inner.controller.hover(None));
         }
     });
     on(&canvas, "pointerup", |shared, event| {
@@ -461,13 +624,21 @@ fn listen(shared: &Rc<Shared>) -> Listeners {
                 .pointers
                 .up(event.pointer_id(), place, event.time_stamp(), density)
         };
-        if let Some(gesture) = gesture {
-            shared.change(|inner| inner.controller.gesture(gesture, inner.density));
-        }
+        shared.change(|inner| {
+            if inner.pointers.count() == 0 {
+                inner.controller.release();
+            }
+            if let Some(gesture) = gesture {
+                inner.controller.gesture(gesture);
+            }
+        });
     });
     on(&canvas, "pointercancel", |shared, event| {
         if let Ok(event) = event.dyn_into::<PointerEvent>() {
-            shared.inner.borrow_mut().pointers.cancel(event.pointer_id());
+            shared.change(|inner| {
+                inner.pointers.cancel(event.pointer_id());
+                inner.controller.interrupt();
+            });
         }
     });
     on(&canvas, "contextmenu", |_, event| event.prevent_default());
@@ -502,19 +673,43 @@ fn listen(shared: &Rc<Shared>) -> Listeners {
         let Ok(event) = event.dyn_into::<KeyboardEvent>() else {
             return;
         };
-        if event.default_prevented() || event.ctrl_key() || event.meta_key() || event.alt_key() {
+        if event.default_prevented() || event.meta_key() || event.alt_key() {
             return;
         }
-        const STEP: f64 = 0.1;
-        let share = match event.key().as_str() {
-            "ArrowLeft" => [STEP, 0.0],
-            "ArrowRight" => [-STEP, 0.0],
-            "ArrowUp" => [0.0, STEP],
-            "ArrowDown" => [0.0, -STEP],
+        let (key, control) = (event.key(), event.ctrl_key());
+        let direction = match key.as_str() {
+            "ArrowLeft" => [-1.0, 0.0],
+            "ArrowRight" => [1.0, 0.0],
+            "ArrowUp" => [0.0, -1.0],
+            "ArrowDown" => [0.0, 1.0],
+            "z" | "Z" | "y" if control => {
+                let redo = key != "z";
+                event.prevent_default();
+                let command = if redo { Command::Redo } else { Command::Undo };
+                shared.change(|inner| inner.controller.command(command));
+                return;
+            }
+            "Enter" | " " if !control => {
+                let mut set = false;
+                shared.change(|inner| set = inner.controller.set_point());
+                if set {
+                    event.prevent_default();
+                }
+                return;
+            }
+            "Escape" if !control => {
+                let mut stopped = false;
+                shared.change(|inner| stopped = inner.controller.escape());
+                if stopped {
+                    event.prevent_default();
+                }
+                return;
+            }
             _ => return,
         };
         event.prevent_default();
-        shared.change(|inner| inner.controller.pan_by_share(share));
+        let pan = event.shift_key();
+        shared.change(|inner| inner.controller.arrow(direction, pan, control));
     });
 
     let weak = Rc::downgrade(shared);

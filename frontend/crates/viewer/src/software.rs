@@ -1,5 +1,6 @@
 //! Draws on the processor where the browser has no WebGL2: the same pixels, fewer of them a second.
 
+use imaging::ResolvedView;
 use wasm_bindgen::{Clamped, JsCast};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 
@@ -48,19 +49,27 @@ impl SoftwareRenderer {
         }
     }
 
-    pub fn draw(&mut self, width: u32, height: u32, resolved: &Resolved) {
+    /// Draws the picture, and in it the lens: its view, and the left, top and side of its square.
+    pub fn draw(&mut self, width: u32, height: u32, resolved: &Resolved, lens: Option<(&ResolvedView, [i32; 3])>) {
+        self.draw_part(resolved, &resolved.view, [0, 0], [width, height]);
+        if let Some((view, [left, top, side])) = lens {
+            let side = side.unsigned_abs();
+            self.draw_part(
+                resolved,
+                &view.part([f64::from(left), f64::from(top)]),
+                [left, top],
+                [side, side],
+            );
+        }
+    }
+
+    fn draw_part(&self, resolved: &Resolved, view: &ResolvedView, [left, top]: [i32; 2], [width, height]: [u32; 2]) {
         let Some(context) = &self.context else { return };
         let mut rgba = vec![0; width as usize * height as usize * 4];
-        imaging::render(
-            &resolved.frame,
-            &resolved.levels,
-            &resolved.view,
-            width as usize,
-            &mut rgba,
-        );
+        imaging::render(&resolved.frame, &resolved.levels, view, width as usize, &mut rgba);
         if let Ok(image) = ImageData::new_with_u8_clamped_array_and_sh(Clamped(&rgba), width, height) {
             // It fails only for an image without pixels.
-            let _ = context.put_image_data(&image, 0.0, 0.0);
+            let _ = context.put_image_data(&image, f64::from(left), f64::from(top));
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod audit;
 pub mod audit_head;
 pub mod instance;
+pub mod kept_view;
 pub mod quarantine;
 pub mod reading;
 pub mod saved_view;

@@ -14,6 +14,7 @@ mod saved_views;
 mod sessions;
 mod settings;
 mod study_state;
+mod viewing;
 mod worklist;
 
 pub use answers::NewAnswer;

@@ -7,4 +7,5 @@ mod ingest;
 mod queue;
 mod small_tables;
 mod util;
+mod viewing;
 mod worklist;

@@ -1,0 +1,239 @@
+//! One picture: a canvas, who and when over it, and what is wrong with it.
+
+use domain::{HeatMap, HipBox, SopUid};
+use leptos::prelude::*;
+
+use super::{Panes, Port, State};
+use crate::{Desk, query, words};
+
+/// A canvas with its caption; a press or the focus makes it the one that buttons and keys mean.
+#[component]
+pub fn Pane(
+    #[prop(into)] sop: Signal<SopUid>,
+    #[prop(into)] boxes: Signal<Vec<HipBox>>,
+    #[prop(into)] caption: Signal<Vec<String>>,
+    #[prop(into)] maps: Signal<Vec<HeatMap>>,
+    #[prop(into)] opacity: Signal<f32>,
+    port: Port,
+    panes: Panes,
+    #[prop(optional)] second: bool,
+    /// What the reader changes comes back another time.
+    #[prop(optional)]
+    keep: bool,
+    /// Where the picture opens.
+    #[prop(optional_no_strip)]
+    zoom_to: Option<[f32; 4]>,
+) -> impl IntoView {
+    let activate = move || panes.second_active.set(second);
+    view! {
+        <div
+            class="pane"
+            class:active=move || panes.second_active.get() == second
+            on:pointerdown=move |_| activate()
+            on:focusin=move |_| activate()
+        >
+            // A canvas never shows two images: what one leaves behind in it could be taken for the other.
+            <For each=move || [sop.get()] key=Clone::clone children=move |sop| view! { <Canvas sop boxes maps opacity port keep zoom_to tool_of=panes.first/> }/>
+            <ul class="pane-caption">
+                {move || caption.get().into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}
+                {move || {
+                    let turned = port.state.with(|state| state.orientation.clone());
+                    (!matches!(turned.as_str(), "" | "as stored")).then(|| view! { <li class="turned">{words::capital(&turned)}</li> })
+                }}
+            </ul>
+            <StageNote state=port.state/>
+        </div>
+    }
+    .into_any()
+}
+
+#[component]
+fn Canvas(
+    sop: SopUid,
+    boxes: Signal<Vec<HipBox>>,
+    maps: Signal<Vec<HeatMap>>,
+    opacity: Signal<f32>,
+    port: Port,
+    keep: bool,
+    zoom_to: Option<[f32; 4]>,
+    /// The tool of this pane is on here too.
+    tool_of: Port,
+) -> impl IntoView {
+    let node = NodeRef::<leptos::html::Canvas>::new();
+    let options = domain::ViewerOptions {
+        frame_url: format!("/frames/{}", query::encode(sop.as_str())),
+        boxes: Vec::new(),
+        zoom_to,
+        tool: tool_of.state.with_untracked(|state| state.tool),
+        keep,
+    };
+    #[cfg(feature = "hydrate")]
+    mount(node, sop, options, boxes, maps, opacity, port);
+    #[cfg(not(feature = "hydrate"))]
+    let _ = (sop, options, boxes, maps, opacity, port);
+    view! {
+        <div class="canvas-box">
+            <canvas node_ref=node class="canvas" tabindex="0" aria-label="X-ray. The results are in the panel beside it."></canvas>
+        </div>
+    }
+}
+
+#[cfg(feature = "hydrate")]
+fn mount(
+    node: NodeRef<leptos::html::Canvas>,
+    sop: SopUid,
+    options: domain::ViewerOptions,
+    boxes: Signal<Vec<HipBox>>,
+    maps: Signal<Vec<HeatMap>>,
+    opacity: Signal<f32>,
+    port: Port,
+) {
+    use leptos::task::spawn_local;
+
+    use super::{Command, module};
+    use crate::api;
+
+    // Which canvas the port belongs to: one that left the page must not take the port from the next.
+    let begun = StoredValue::new(false);
+    // False once this canvas is gone.
+    let here = RwSignal::new(true);
+    Effect::new(move |_| {
+        let Some(canvas) = node.get() else { return };
+        if begun.get_value() {
+            return;
+        }
+        begun.set_value(true);
+        port.state.set(State {
+            boxes_visible: true,
+            tool: options.tool,
+            ..State::default()
+        });
+        port.not_kept.set(None);
+        let options = domain::ViewerOptions {
+            boxes: boxes.get_untracked(),
+            ..options.clone()
+        };
+        let keep = options.keep;
+        let sop = sop.clone();
+        let of = sop.clone();
+        let on_keep = move |kept: String| {
+            let sop = of.clone();
+            spawn_local(async move {
+                let error = api::viewer::keep_view(sop, kept).await.err();
+                port.not_kept.try_set(error);
+            });
+        };
+        let on_state = move |state: State| {
+            if here.try_get_untracked() == Some(true) {
+                port.state.try_set(state);
+            }
+        };
+        spawn_local(async move {
+            match module::mount(canvas, options, on_state, on_keep).await {
+                Ok(viewer) => {
+                    // The page may have gone on while the module came.
+                    if here.try_get_untracked() != Some(true) {
+                        return;
+                    }
+                    // The picture before this one ends here, with its listeners.
+                    port.viewer.try_set_value(Some(viewer));
+                }
+                Err(error) => {
+                    port.state.try_update(|state| state.error = Some(error));
+                    return;
+                }
+            }
+            boxes.with_untracked(|boxes| port.with(|viewer| viewer.set_boxes(boxes)));
+            maps.with_untracked(|maps| port.with(|viewer| viewer.set_heat_maps(maps)));
+            port.send(Command::HeatMap(opacity.get_untracked()));
+            if keep && let Ok(Some(kept)) = api::viewer::kept_view(sop).await {
+                // The port may serve another picture by now.
+                if here.try_get_untracked() == Some(true) {
+                    port.with(|viewer| viewer.restore(&kept));
+                }
+            }
+        });
+    });
+    Effect::new(move |_| boxes.with(|boxes| port.with(|viewer| viewer.set_boxes(boxes))));
+    Effect::new(move |_| maps.with(|maps| port.with(|viewer| viewer.set_heat_maps(maps))));
+    Effect::new(move |_| port.send(Command::HeatMap(opacity.get())));
+    on_cleanup(move || {
+        here.try_set(false);
+        port.viewer.try_set_value(None);
+        port.state.try_set(State {
+            boxes_visible: true,
+            ..State::default()
+        });
+    });
+}
+
+/// What stands over the canvas until the picture is there.
+#[component]
+fn StageNote(state: RwSignal<State>) -> impl IntoView {
+    let ready = expect_context::<Desk>().ready;
+    let note = Memo::new(move |_| {
+        state.with(|state| match (&state.error, state.loaded, ready.get()) {
+            (Some(error), _, _) => Some(words::capital(error)),
+            (None, true, _) | (None, _, false) => None,
+            (None, false, true) => Some(format!("Loading the picture: {:.0} %", state.progress * 100.0)),
+        })
+    });
+    view! {
+        <p class="stage-note" role="status" class:error=move || state.with(|state| state.error.is_some())>
+            {move || note.get()}
+        </p>
+    }
+}
+
+/// What the reader should know of the picture in words.
+#[component]
+pub fn StatusLine(panes: Panes) -> impl IntoView {
+    let item = move |name: &'static str, value: fn(&State) -> String| {
+        view! {
+            <span class="status-item">
+                <span class="muted">{name}</span>
+                " "
+                <span class="status-value">
+                    {move || panes.state(|state| if state.loaded { value(state) } else { "–".to_owned() })}
+                </span>
+            </span>
+        }
+    };
+    let kept = move || {
+        let port = if panes.second_active.get() {
+            panes.second
+        } else {
+            panes.first
+        };
+        match port.not_kept.get() {
+            Some(error) => Some(format!("Your view is not saved: {error}")),
+            None => panes
+                .state(|state| state.restored)
+                .then(|| "As you left it; 0 shows the original".to_owned()),
+        }
+    };
+    view! {
+        <div class="status-line">
+            {item("Zoom", |state| format!("{:.0} %", state.zoom * 100.0))}
+            {item("Window", |state| format!("C {:.0} W {:.0}", state.window_center, state.window_width))}
+            {item("Picture", |state| {
+                let inverted = if state.inverted { ", inverted" } else { "" };
+                format!("{}{inverted}", state.orientation)
+            })}
+            {item("Sides", |state| state.sides.clone())}
+            {item("Spacing", |state| state.spacing.clone())}
+            {item("Measured", |state| {
+                if state.measurements.is_empty() { "nothing".to_owned() } else { state.measurements.join(" · ") }
+            })}
+            {item("Overlays", |state| match (state.overlays_hidden, state.boxes_visible) {
+                (true, _) => "all hidden".to_owned(),
+                (false, true) => "boxes shown".to_owned(),
+                (false, false) => "boxes hidden".to_owned(),
+            })}
+            {item("Drawn by", |state| state.renderer.clone())}
+            <span class="status-item kept" role="status">{kept}</span>
+            <span class="status-item heat-note" role="status">{move || panes.heat.note.get()}</span>
+        </div>
+    }
+    .into_any()
+}
