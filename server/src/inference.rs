@@ -18,6 +18,13 @@ pub trait Analyser: Send + Sync + 'static {
     fn model(&self) -> ModelName;
     /// The device that the networks run on, in words.
     fn device(&self) -> String;
+    /// Features of the right and the left hip, for a cohort's own head; `None` where there is nothing to read. Blocks.
+    ///
+    /// # Errors
+    /// The networks failed.
+    fn hip_features(&self, _: &Frame) -> Result<[Option<Vec<f32>>; 2], String> {
+        Ok([None, None])
+    }
 }
 
 impl Analyser for pipeline::Models {
@@ -31,6 +38,10 @@ impl Analyser for pipeline::Models {
 
     fn device(&self) -> String {
         pipeline::Models::device(self).to_owned()
+    }
+
+    fn hip_features(&self, frame: &Frame) -> Result<[Option<Vec<f32>>; 2], String> {
+        pipeline::Models::hip_features(self, frame)
     }
 }
 
