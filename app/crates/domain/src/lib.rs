@@ -5,6 +5,7 @@
 
 mod account;
 mod audit;
+pub mod cohort;
 mod finding;
 mod ids;
 mod study;

@@ -3,6 +3,8 @@
 mod accounts;
 mod answers;
 mod audit;
+mod cohort;
+mod cohort_review;
 mod connection;
 mod detail;
 mod entity;
@@ -19,6 +21,8 @@ mod worklist;
 
 pub use answers::NewAnswer;
 pub use audit::AuditCheck;
+pub use cohort::{Imported, NewCohort, NewHip, NewRecord, StoredHip, StoredRecord};
+pub use cohort_review::{Decided, NewDecision, NewRound, Queued, ReviewerPairs};
 pub use connection::Db;
 pub use error::Error;
 pub use ingest::{Instance, NewInstance, Owner, Recorded};
