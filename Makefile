@@ -20,6 +20,7 @@ run: ## build all and start the server; DATA=folder LISTEN=address:port ARGUMENT
 	@. .ci/env.sh
 	.ci/setup.sh run
 	frontend/bundle.sh
+	[ -x "$$CARGO_TARGET_DIR/release/shenton" ] || say "the first build takes 10 to 30 minutes, later ones seconds"
 	say "server: cargo build --release $$(gpu_features)"
 	cargo build --release $$(gpu_features)
 	exec "$$CARGO_TARGET_DIR/release/shenton" serve --data "$(DATA)" --site "$$SHENTON_SITE" --models server/models --listen "$(LISTEN)" --demo $(DEMO) $(ARGUMENTS)

@@ -9,6 +9,15 @@ export SHENTON_SITE="${SHENTON_SITE:-$CARGO_TARGET_DIR/site}"
 mkdir -p "$SHENTON_CACHE" "$CARGO_TARGET_DIR"
 
 say() { printf '== %s\n' "$*"; }
+# What went wrong and what to do about it, for whoever called make.
+fail() { printf '\nshenton: %s\n' "$@" >&2; exit 1; }
+
+# Whoever has just installed rustup and not yet opened a new shell has its folder outside PATH.
+rustup_bin="${CARGO_HOME:-$HOME/.cargo}/bin"
+case ":$PATH:" in
+    *":$rustup_bin:"*) ;;
+    *) [ ! -x "$rustup_bin/cargo" ] || export PATH="$rustup_bin:$PATH" ;;
+esac
 
 # Which toolchain builds for the browser: `rustup` where it has the wasm32 target or can add it, `debian`
 # otherwise. SHENTON_WASM=rustup|debian decides by hand.
@@ -29,8 +38,11 @@ wasm_arguments() {
 }
 
 # cargo for the browser: `wasm_cargo COMMAND ARGUMENTS...`.
+#   erase_components                leptos compiles one view type for all views instead of one for each: a smaller bundle
+#   -Zlocation-detail, -Zfmt-debug  panics name no file and line, and nothing is printed for programmers
 wasm_cargo() {
     local arguments
+    local -x RUSTFLAGS="--cfg erase_components -Zlocation-detail=none -Zfmt-debug=none" RUSTC_BOOTSTRAP=1
     mapfile -t arguments < <(wasm_arguments)
     if [ "$(wasm_toolchain)" = rustup ]; then
         cargo "$1" "${arguments[@]}" "${@:2}"

@@ -5,9 +5,12 @@ set -euo pipefail
 . "$(dirname "$0")/env.sh"
 purpose="${1:-run}"
 
-if ! command -v cargo >/dev/null; then
-    echo "Rust is missing: install it from https://rustup.rs, then call make again." >&2
-    exit 1
+command -v cargo >/dev/null || fail "Rust is missing. Install it from https://rustup.rs, then call make again."
+wanted="$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$root/Cargo.toml")"
+found="$(rustc --version 2>/dev/null | cut -d' ' -f2)"
+if [ "$(printf '%s\n' "$wanted" "${found%%-*}" | sort -V | head -n 1)" != "$wanted" ]; then
+    fail "Rust ${found:-of an unknown version} at $(command -v rustc || echo '(no rustc)') is too old: $wanted or newer is needed.
+With rustup: rustup update stable. Debian's own Rust is older than that; install rustup from https://rustup.rs."
 fi
 
 missing=()
@@ -30,26 +33,42 @@ if [ "$purpose" = test ]; then
     compgen -G '/usr/share/fonts/*/*' >/dev/null || missing+=(fonts-dejavu-core)
 fi
 
-# The browser's target: rustup's own where it can be had, in a minute at most.
-if [ "$(wasm_toolchain)" = debian ] && [ -z "${SHENTON_WASM:-}" ] && command -v rustup >/dev/null; then
+# Debian's compiler for the browser, as far as it is not here.
+debian_wasm() {
+    [ -x /usr/bin/cargo ] || echo cargo-web
+    [ -x /usr/bin/rustc ] || echo rustc-web
+    [ -d /usr/lib/rustlib/src ] || echo rust-web-src
+    [ -x /usr/bin/wasm-ld-22 ] || echo lld-22
+    dpkg -s rust-web-llvm >/dev/null 2>&1 || echo rust-web-llvm
+}
+# The browser's target: rustup's own where it can be had, in two minutes at most. Where it could not be had once and
+# Debian's was installed, it is not asked for again.
+if [ "$(wasm_toolchain)" = debian ] && [ -z "${SHENTON_WASM:-}" ] && [ -n "$(debian_wasm)" ] && command -v rustup >/dev/null; then
     say "adding rustup's target wasm32-unknown-unknown"
     timeout 120 rustup target add wasm32-unknown-unknown || say "rustup cannot add it: Debian's compiler builds the browser bundle"
 fi
 if [ "$(wasm_toolchain)" = debian ]; then
-    [ -x /usr/bin/cargo ] || missing+=(cargo-web)
-    [ -x /usr/bin/rustc ] || missing+=(rustc-web)
-    [ -d /usr/lib/rustlib/src ] || missing+=(rust-web-src)
-    [ -x /usr/bin/wasm-ld-22 ] || missing+=(lld-22)
-    dpkg -s rust-web-llvm >/dev/null 2>&1 || missing+=(rust-web-llvm)
+    mapfile -t -O "${#missing[@]}" missing < <(debian_wasm)
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then
-    say "installing Debian packages: ${missing[*]}"
+    by_hand="apt-get update && apt-get install --no-install-recommends ${missing[*]}"
+    command -v apt-get >/dev/null || fail "these Debian packages, or what your system calls them, are missing: ${missing[*]}"
     as_root=()
-    [ "$(id -u)" = 0 ] || as_root=(sudo)
-    export DEBIAN_FRONTEND=noninteractive
-    "${as_root[@]}" apt-get update -q
-    "${as_root[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}"
+    if [ "$(id -u)" != 0 ]; then
+        # Nothing is asked for: without a root that needs no password, the administrator does it by hand.
+        sudo -n true 2>/dev/null || fail "Debian packages are missing, and this account may not install them without a password.
+As root, call: $by_hand
+Then call make again."
+        as_root=(sudo -n)
+    fi
+    say "installing Debian packages: ${missing[*]}"
+    log="$SHENTON_CACHE/apt.log"
+    install() {
+        "${as_root[@]}" apt-get update -q &&
+            "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+    }
+    install >"$log" 2>&1 || { tail -n 20 "$log" >&2; fail "apt-get could not install them; all it said is in $log"; }
 fi
 
 if [ "$purpose" = test ] && command -v rustup >/dev/null; then

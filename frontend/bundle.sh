@@ -21,7 +21,7 @@ command -v npm >/dev/null && optimise=yes
 
 inputs() {
     echo "$toolchain $optimise $bindgen"
-    find app/Cargo.toml app/src app/crates/domain app/crates/imaging frontend style Cargo.toml Cargo.lock \
+    find .ci/env.sh app/Cargo.toml app/src app/crates/domain app/crates/imaging app/crates/progressive frontend style Cargo.toml Cargo.lock \
         -type f -not -name '*.md' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
 }
 stamp="$(inputs | sha256sum)"
@@ -47,8 +47,11 @@ wasm_cargo build --lib -p viewer
 # 3. The bindings.
 out="$build/out"
 rm -rf "$out"
+# The names stay for the next step, which drops them.
+names=(--remove-name-section)
+[ "$optimise" = yes ] && names=()
 for module in "${modules[@]}"; do
-    "$cli" --target web --no-typescript --remove-name-section --remove-producers-section --out-dir "$out" \
+    "$cli" --target web --no-typescript "${names[@]}" --remove-producers-section --out-dir "$out" \
         --out-name "$module" "$build/$toolchain/wasm32-unknown-unknown/wasm-release/$module.wasm"
 done
 
@@ -56,11 +59,18 @@ done
 #    takes: with all of its features wasm-opt writes imports that no browser reads.
 features=(bulk-memory bulk-memory-opt call-indirect-overlong multivalue mutable-globals nontrapping-float-to-int
     reference-types sign-ext)
+if [ "$optimise" = yes ] && ! node_folder="$(.ci/node.sh)"; then
+    say "browser bundle: npm could not fetch wasm-opt; the bundle works without it and is larger"
+    optimise=no
+    stamp="$(inputs | sha256sum)"
+fi
 if [ "$optimise" = yes ]; then
-    node_folder="$(.ci/node.sh)"
+    binaryen="$node_folder/node_modules/binaryen"
+    node "$here/trim.mjs" "$binaryen" "$out/frontend_bg.wasm" "$build/trimmed.wasm"
+    mv "$build/trimmed.wasm" "$out/frontend_bg.wasm"
     say "browser bundle: wasm-opt"
     for module in "${modules[@]}"; do
-        node "$node_folder/node_modules/binaryen/bin/wasm-opt" -Oz "${features[@]/#/--enable-}" "$out/${module}_bg.wasm" -o "$out/optimised.wasm"
+        node "$binaryen/bin/wasm-opt" -Oz --converge --strip-debug "${features[@]/#/--enable-}" "$out/${module}_bg.wasm" -o "$out/optimised.wasm"
         mv "$out/optimised.wasm" "$out/${module}_bg.wasm"
     done
 fi

@@ -1,7 +1,7 @@
 //! What the pages ask of the server.
 
 use domain::{
-    AccountId, Answer, AuditEvent, AuditFilter, EarlierStudy, HeatMap, Page, QuarantineItem, SiteId, SopUid,
+    AccountId, Answer, AuditEvent, AuditFilter, EarlierStudy, HeatMap, Page, QuarantineItem, SavedView, SiteId, SopUid,
     StudyDetail, StudyQuery, StudyRow, StudyUid, User,
 };
 
@@ -42,6 +42,11 @@ pub trait Backend: Send + Sync + 'static {
     /// Studies of the same patient from before a study, the newest first.
     async fn earlier(&self, caller: &Caller, study: StudyUid) -> Result<Vec<EarlierStudy>, AppError>;
     async fn sites(&self, caller: &Caller) -> Result<Vec<SiteId>, AppError>;
+    /// The worklist queries that the caller keeps under names.
+    async fn views(&self, caller: &Caller) -> Result<Vec<SavedView>, AppError>;
+    /// Keeps a query; a view of the same name is replaced.
+    async fn save_view(&self, caller: &Caller, name: String, query: StudyQuery) -> Result<SavedView, AppError>;
+    async fn delete_view(&self, caller: &Caller, id: i64) -> Result<(), AppError>;
     async fn audit(&self, caller: &Caller, filter: AuditFilter) -> Result<Page<AuditEvent>, AppError>;
     async fn audit_check(&self, caller: &Caller) -> Result<AuditCheck, AppError>;
     /// `page` is zero-based.

@@ -5,4 +5,5 @@ pub mod header;
 pub mod mark;
 pub mod notice;
 pub mod pager;
+pub mod presence;
 pub mod when;

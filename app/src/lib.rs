@@ -17,6 +17,7 @@ pub mod viewer;
 pub mod wire;
 pub mod words;
 
+use domain::StudyUid;
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
 use leptos_router::SsrMode;
@@ -26,7 +27,7 @@ use leptos_router::path;
 use components::header::Header;
 pub use error::AppError;
 use upload::Upload;
-use wire::Session;
+use wire::{ReadBy, Session};
 
 /// The document around [`App`], written by the server alone.
 ///
@@ -81,6 +82,12 @@ pub struct Desk {
     pub search: RwSignal<String>,
     /// The files given to the upload page, also while another page is open.
     pub uploads: RwSignal<Vec<Upload>>,
+    /// Who has which study open, as the event stream says.
+    pub readers: RwSignal<Vec<ReadBy>>,
+    /// The study that the page shows.
+    pub reading: RwSignal<Option<StudyUid>>,
+    /// The study that was shown last: where the worklist's cursor stands on the way back.
+    pub last: RwSignal<Option<StudyUid>>,
     /// True once the page answers to clicks and keys.
     pub ready: RwSignal<bool>,
 }
@@ -96,6 +103,9 @@ pub fn App() -> impl IntoView {
     let desk = Desk {
         search: RwSignal::default(),
         uploads: RwSignal::default(),
+        readers: RwSignal::default(),
+        reading: RwSignal::default(),
+        last: RwSignal::default(),
         ready: RwSignal::new(false),
     };
     provide_context(desk);

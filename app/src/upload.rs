@@ -98,6 +98,14 @@ pub fn status_of(status: u16, body: &str) -> Status {
         (_, Some(Answer { outcome, reason, .. })) if outcome == "refused" => Status::Refused {
             reason: reason.unwrap_or_else(|| "the server gave no reason".to_owned()),
         },
+        (
+            _,
+            Some(Answer {
+                outcome,
+                reason: Some(reason),
+                ..
+            }),
+        ) if outcome == "not_sent" => Status::NotSent { reason },
         (0, _) => not_sent("no connection to the server"),
         (401, _) => not_sent("you are signed out; sign in and send it again"),
         (403, _) => Status::Refused {
@@ -166,6 +174,13 @@ mod tests {
             status_of(422, refused),
             Status::Refused {
                 reason: "not DICOM".to_owned()
+            }
+        );
+        let cut = r#"{"file":"a","outcome":"not_sent","study_uid":null,"sop_uid":null,"reason":"the file broke off"}"#;
+        assert_eq!(
+            status_of(400, cut),
+            Status::NotSent {
+                reason: "the file broke off".to_owned()
             }
         );
         for (status, body) in [

@@ -1,6 +1,6 @@
 //! What travels between the pages and the server, beside the types of `domain`.
 
-use domain::{AnswerValue, Role, Side, SiteId, SopUid, StudyUid};
+use domain::{AnswerValue, Role, Side, SiteId, SopUid, StudyUid, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Who is signed in, as the header shows it.
@@ -19,6 +19,15 @@ impl Session {
     pub fn is_administrator(&self) -> bool {
         self.role == Role::Administrator
     }
+}
+
+/// A study that somebody has open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadBy {
+    pub study: StudyUid,
+    /// The account's name.
+    pub name: String,
+    pub since: Timestamp,
 }
 
 /// A reader's answer for one hip, as sent.

@@ -13,8 +13,8 @@ use axum::routing::post;
 use domain::{
     AccountId, Answer, AnswerValue, AuditAction, AuditEvent, AuditFilter, AuditOutcome, Call, EarlierStudy, HeatMap,
     HipExclusion, HipFinding, HipStatus, ImageReading, ImageRow, LocationScores, Milliseconds, ModelName, Page,
-    PersonName, PixelBox, QuarantineItem, ReadingStatus, ResultSummary, Role, Score, SeriesUid, Side, SiteId, SopUid,
-    StudyDetail, StudyQuery, StudyRow, StudyState, StudyUid, Timestamp, User,
+    PersonName, PixelBox, QuarantineItem, ReadingStatus, ResultSummary, Role, SavedView, Score, SeriesUid, Side,
+    SiteId, SopUid, StudyDetail, StudyQuery, StudyRow, StudyState, StudyUid, Timestamp, User,
 };
 use http::StatusCode;
 use http_body_util::BodyExt;
@@ -26,6 +26,7 @@ use tower::ServiceExt;
 #[derive(Default)]
 struct Fake {
     studies: Vec<StudyDetail>,
+    views: Vec<SavedView>,
 }
 
 impl Fake {
@@ -51,6 +52,8 @@ impl Backend for Fake {
             .filter(|row| query.result.is_none_or(|result| row.result == result))
             .collect();
         let total = rows.len() as u64;
+        let skipped = query.page as usize * query.per_page as usize;
+        let rows = rows.into_iter().skip(skipped).take(query.per_page as usize).collect();
         Ok(Page { rows, total })
     }
 
@@ -104,6 +107,18 @@ impl Backend for Fake {
 
     async fn sites(&self, _: &Caller) -> Result<Vec<SiteId>, AppError> {
         Ok(vec![SiteId::from("main"), SiteId::from("north")])
+    }
+
+    async fn views(&self, _: &Caller) -> Result<Vec<SavedView>, AppError> {
+        Ok(self.views.clone())
+    }
+
+    async fn save_view(&self, _: &Caller, name: String, query: StudyQuery) -> Result<SavedView, AppError> {
+        Ok(SavedView { id: 1, name, query })
+    }
+
+    async fn delete_view(&self, _: &Caller, _: i64) -> Result<(), AppError> {
+        Ok(())
     }
 
     async fn audit(&self, caller: &Caller, filter: AuditFilter) -> Result<Page<AuditEvent>, AppError> {
@@ -376,6 +391,7 @@ fn broken_left() -> Fake {
             ResultSummary::Definite,
             vec![reading(ReadingStatus::Analysed, None, hips)],
         )],
+        ..Fake::default()
     }
 }
 
@@ -394,7 +410,7 @@ async fn the_worklist_says_results_in_words() {
         "F, 82 y",
         "2026-03-01 14:05",
         "0.93",
-        "1–3 of 3",
+        "1–3 of 3 studies",
     ] {
         assert!(text.contains(words), "{words} in {text}");
     }
@@ -411,6 +427,60 @@ async fn filters_of_the_address_reach_the_backend_and_stay_in_the_links() {
     assert!(html.contains("/study/1.2.4?result=doubtful&amp;sort=patient"), "{html}");
     assert!(!html.contains("href=\"/study/1.2.3"));
     assert!(html.contains("aria-sort=\"ascending\""));
+}
+
+#[tokio::test]
+async fn kept_views_are_links_without_their_search() {
+    let query = StudyQuery {
+        search: "SECRETNAME".to_owned(),
+        unanswered_only: true,
+        per_page: 50,
+        ..StudyQuery::default()
+    };
+    let fake = Fake {
+        views: vec![SavedView {
+            id: 4,
+            name: "Night shift".to_owned(),
+            query,
+        }],
+        ..broken_left()
+    };
+    let (_, html) = page(fake, Some(Role::Reader), "/?open=1").await;
+    let links: Vec<&str> = html
+        .split("<a ")
+        .skip(1)
+        .map(|link| link.split("</a>").next().unwrap_or_default())
+        .collect();
+    let kept = links
+        .iter()
+        .find(|link| link.contains("Night shift"))
+        .expect("the view");
+    assert!(kept.contains("href=\"/?open=1\""), "{kept}");
+    assert!(
+        !kept.contains("aria-current"),
+        "without its search it is another list: {kept}"
+    );
+    let open = links
+        .iter()
+        .find(|link| link.contains("Unanswered"))
+        .expect("the given view");
+    assert!(open.contains("aria-current=\"true\""), "{open}");
+    assert!(links.iter().all(|link| !link.contains("SECRETNAME")));
+}
+
+#[tokio::test]
+async fn a_later_page_says_its_place_and_goes_on_without_a_script() {
+    let mut fake = Fake::default();
+    for number in 0..120 {
+        fake.studies
+            .push(study(&format!("1.{number}"), ResultSummary::Negative, vec![]));
+    }
+    let (_, html) = page(fake, Some(Role::Reader), "/?page=2").await;
+    let shown = text(&html);
+    assert!(shown.contains("51–100 of 120 studies"), "{shown}");
+    assert!(html.contains("href=\"/?page=3\"") && html.contains("href=\"/\""));
+    assert!(html.contains("href=\"/study/1.50?page=2\""), "a row remembers its page");
+    assert!(html.contains("aria-rowcount=\"121\"") && html.contains("aria-rowindex=\"52\""));
 }
 
 #[tokio::test]
@@ -476,6 +546,7 @@ async fn exclusions_are_in_plain_words() {
                 reading(ReadingStatus::Analysed, None, metal),
             ],
         )],
+        ..Fake::default()
     };
     let (_, html) = page(fake, Some(Role::Reader), "/study/1.2.3").await;
     let shown = text(&html);

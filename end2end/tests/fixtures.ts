@@ -39,7 +39,7 @@ export class Server {
     readonly url: string,
     readonly dicomPort: number,
     private readonly child: ChildProcess,
-    private readonly data: string,
+    readonly data: string,
     private readonly output: string[],
   ) {}
 
@@ -95,9 +95,9 @@ export class Server {
 }
 
 /** The cookies of a session of the administrator. */
-async function signIn(url: string) {
+export async function signIn(url: string, who = ADMINISTRATOR) {
   const context = await request.newContext({ baseURL: url });
-  const response = await context.post('/sign-in', { form: ADMINISTRATOR, maxRedirects: 0, headers: { origin: url } });
+  const response = await context.post('/sign-in', { form: who, maxRedirects: 0, headers: { origin: url } });
   expect(response.status()).toBe(303);
   expect(response.headers()['location']).toBe('/');
   const state = await context.storageState();

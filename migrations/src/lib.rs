@@ -8,6 +8,8 @@ mod m20261123_000002_studies;
 mod m20261123_000003_audit;
 mod m20261123_000004_quarantine_and_settings;
 mod m20261126_000010_viewing;
+mod m20261126_000031_saved_views;
+mod m20261126_000040_cohorts;
 
 /// Every migration, oldest first. Only ever append.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000003_audit::Migration),
             Box::new(m20261123_000004_quarantine_and_settings::Migration),
             Box::new(m20261126_000010_viewing::Migration),
+            Box::new(m20261126_000031_saved_views::Migration),
+            Box::new(m20261126_000040_cohorts::Migration),
         ]
     }
 }

@@ -38,12 +38,19 @@ async fn up_down_up() -> Result<(), DbErr> {
         "audit_head",
         "quarantine",
         "setting",
+        "saved_view",
         "kept_view",
+        "cohort",
+        "cohort_hip",
+        "cohort_event",
+        "cohort_queue",
+        "cohort_decision",
     ] {
         assert!(names.contains(&table), "no table {table}");
     }
     assert!(names.contains(&"study_by_suspicion"));
     assert!(names.contains(&"audit_no_delete"));
+    assert!(names.contains(&"cohort_hip_locked_update"));
 
     Migrator::down(&db, None).await?;
     assert_eq!(schema(&db).await, [], "something is left after down");

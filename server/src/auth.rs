@@ -15,6 +15,7 @@ use rand::Rng;
 use tower_sessions::Session;
 
 use crate::clock;
+use crate::config::Config;
 
 /// The shortest password that an account may have.
 pub const PASSWORD_MINIMUM: usize = 12;
@@ -26,7 +27,7 @@ const SIGNED_IN: &str = "signed_in";
 struct SignedIn {
     account: AccountId,
     at: Timestamp,
-    /// When the idle clock was last set back; saved at most once a minute.
+    /// When the idle clock was last set back.
     seen: Timestamp,
 }
 
@@ -167,21 +168,52 @@ pub async fn sign_in(session: &Session, user: &User) -> Result<(), tower_session
         .await
 }
 
+/// How long sessions last.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub idle: Duration,
+    pub absolute: Duration,
+}
+
+impl Limits {
+    pub fn of(config: &Config) -> Self {
+        Self {
+            idle: config.session_idle_seconds,
+            absolute: config.session_absolute_seconds,
+        }
+    }
+}
+
+/// Whether a request is its user's doing, and so sets the idle clock back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    Users,
+    /// What an open page does by itself.
+    Own,
+}
+
 /// The session's account, where it is signed in and neither too old nor disabled.
 ///
 /// # Errors
 /// The session or the database cannot be read.
-pub async fn of_session(session: &Session, db: &db::Db, absolute: Duration) -> anyhow::Result<Option<User>> {
+pub async fn of_session(
+    session: &Session,
+    db: &db::Db,
+    limits: Limits,
+    activity: Activity,
+) -> anyhow::Result<Option<User>> {
     let Some(mut signed_in) = session.get::<SignedIn>(SIGNED_IN).await? else {
         return Ok(None);
     };
     let now = clock::now();
     let user = db.user(signed_in.account).await?.filter(|user| !user.disabled);
-    if user.is_none() || now.0 - signed_in.at.0 > i64::try_from(absolute.as_millis()).unwrap_or(i64::MAX) {
+    let milliseconds = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    if user.is_none() || now.0 - signed_in.at.0 > milliseconds(limits.absolute) {
         session.flush().await?;
         return Ok(None);
     }
-    if now.0 - signed_in.seen.0 > 60_000 {
+    // Each time is a write to the database, so not at every request.
+    if activity == Activity::Users && now.0 - signed_in.seen.0 > milliseconds(limits.idle / 20).min(60_000) {
         signed_in.seen = now;
         session.insert(SIGNED_IN, signed_in).await?;
     }

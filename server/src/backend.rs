@@ -6,8 +6,8 @@ use app::AppError;
 use app::backend::async_trait;
 use app::backend::{AnswerInput, AuditCheck, Backend, Caller, ModelCard, NewAccount};
 use domain::{
-    AccountId, Answer, AuditAction, AuditEvent, AuditFilter, EarlierStudy, HeatMap, Page, QuarantineItem, SiteId,
-    SopUid, StudyDetail, StudyQuery, StudyRow, StudyState, StudyUid, User,
+    AccountId, Answer, AuditAction, AuditEvent, AuditFilter, EarlierStudy, HeatMap, Page, QuarantineItem, SavedView,
+    SiteId, SopUid, StudyDetail, StudyQuery, StudyRow, StudyState, StudyUid, User,
 };
 use imaging::KeptView;
 use tokio::sync::broadcast;
@@ -26,6 +26,12 @@ pub struct ServerBackend {
 
 /// Longest comment of an answer, in characters.
 const COMMENT_MAXIMUM: usize = 2000;
+/// Longest name of a saved view, in characters.
+const VIEW_NAME_MAXIMUM: usize = 60;
+/// Longest search text of a saved view, in characters.
+const VIEW_SEARCH_MAXIMUM: usize = 200;
+/// Saved views of one account.
+const VIEWS_MAXIMUM: usize = 30;
 /// Most bytes of what is kept of how a reader left an image.
 const KEPT_VIEW_MAXIMUM: usize = 32 << 10;
 
@@ -245,6 +251,58 @@ impl Backend for ServerBackend {
         let mut sites = self.db.sites().await.map_err(internal)?;
         sites.retain(|site| caller.user.may_see(site));
         Ok(sites)
+    }
+
+    async fn views(&self, caller: &Caller) -> Result<Vec<SavedView>, AppError> {
+        self.db.saved_views(caller.user.id).await.map_err(internal)
+    }
+
+    async fn save_view(&self, caller: &Caller, name: String, mut query: StudyQuery) -> Result<SavedView, AppError> {
+        let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+        if !(1..=VIEW_NAME_MAXIMUM).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+            return Err(AppError::Invalid(format!(
+                "A view needs a name of 1 to {VIEW_NAME_MAXIMUM} characters."
+            )));
+        }
+        if query.search.chars().count() > VIEW_SEARCH_MAXIMUM {
+            return Err(AppError::Invalid(format!(
+                "The search of a view holds at most {VIEW_SEARCH_MAXIMUM} characters."
+            )));
+        }
+        let views = self.db.saved_views(caller.user.id).await.map_err(internal)?;
+        if views.len() >= VIEWS_MAXIMUM && views.iter().all(|view| view.name != name) {
+            return Err(AppError::Invalid(format!(
+                "You keep {VIEWS_MAXIMUM} views already. Remove one first."
+            )));
+        }
+        query.per_page = app::query::STUDIES_A_PAGE;
+        let view = self
+            .db
+            .save_view(caller.user.id, &name, &query, clock::now())
+            .await
+            .map_err(internal)?;
+        // Neither the name nor the search: both may hold a patient's.
+        self.note(audit::event(
+            caller,
+            AuditAction::Setting,
+            "worklist",
+            format!("view {} saved", view.id),
+        ))
+        .await?;
+        Ok(view)
+    }
+
+    async fn delete_view(&self, caller: &Caller, id: i64) -> Result<(), AppError> {
+        if !self.db.delete_view(caller.user.id, id).await.map_err(internal)? {
+            return Err(AppError::NotFound);
+        }
+        self.note(audit::event(
+            caller,
+            AuditAction::Setting,
+            "worklist",
+            format!("view {id} removed"),
+        ))
+        .await
     }
 
     async fn audit(&self, caller: &Caller, mut filter: AuditFilter) -> Result<Page<AuditEvent>, AppError> {

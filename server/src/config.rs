@@ -9,20 +9,22 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{decoder, ingest, worker};
 
 /// The settings of one installation.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Database, file store and quarantine live here.
     #[serde(skip)]
     pub data: PathBuf,
     /// The browser bundle: `pkg/frontend.js`, `pkg/frontend_bg.wasm`, `pkg/shenton.css`.
+    #[serde(skip_serializing)]
     pub site: PathBuf,
-    /// The four networks, one folder each.
+    /// The four networks, one folder each. Every reading names them by their SHA-256.
+    #[serde(skip_serializing)]
     pub models: PathBuf,
     /// `auto`, `cpu`, `wgpu` or `cuda`.
     pub device: String,
@@ -41,6 +43,9 @@ pub struct Config {
     /// A session ends this long after its sign-in, busy or not.
     #[serde(with = "seconds")]
     pub session_absolute_seconds: Duration,
+    /// A request whose body brings nothing for this long is given up.
+    #[serde(with = "seconds")]
+    pub body_idle_seconds: Duration,
     /// A study counts as complete this long after its last instance arrived.
     #[serde(with = "seconds")]
     pub quiet_seconds: Duration,
@@ -50,7 +55,7 @@ pub struct Config {
 }
 
 /// The DICOM listener's settings.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dicom {
     /// 0 lets the system choose; absent with `enabled = false`.
@@ -88,6 +93,7 @@ impl Default for Config {
             trust_forwarded_for: false,
             session_idle_seconds: Duration::from_secs(30 * 60),
             session_absolute_seconds: Duration::from_secs(12 * 60 * 60),
+            body_idle_seconds: Duration::from_secs(60),
             quiet_seconds: Duration::from_secs(5),
             decoder: decoder::Options::default(),
             ingest: ingest::Options::default(),
@@ -116,6 +122,33 @@ impl Config {
         format!("sqlite://{}?mode=rwc", self.data.join("shenton.sqlite").display())
     }
 
+    /// Every setting by its name in the file, such as `dicom.port`, with its value as JSON; folders are none.
+    ///
+    /// # Errors
+    /// A value that is not JSON, such as an infinite number.
+    pub fn settings(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        fn flatten(name: &str, value: serde_json::Value, out: &mut BTreeMap<String, String>) {
+            match value {
+                serde_json::Value::Object(fields) => {
+                    for (field, value) in fields {
+                        let name = if name.is_empty() {
+                            field
+                        } else {
+                            format!("{name}.{field}")
+                        };
+                        flatten(&name, value, out);
+                    }
+                }
+                value => {
+                    out.insert(name.to_owned(), value.to_string());
+                }
+            }
+        }
+        let mut out = BTreeMap::new();
+        flatten("", serde_json::to_value(self)?, &mut out);
+        Ok(out)
+    }
+
     pub fn cookies_are_secure(&self) -> bool {
         self.secure_cookies.unwrap_or(!self.listen.ip().is_loopback())
     }
@@ -125,7 +158,11 @@ impl Config {
 mod seconds {
     use std::time::Duration;
 
-    use serde::{Deserialize, Deserializer, de::Error};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(duration.as_secs_f64())
+    }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let seconds = f64::deserialize(deserializer)?;
@@ -151,6 +188,18 @@ mod tests {
         assert_eq!(config.dicom.ae_title, "HIPS");
         assert_eq!(config.dicom.port, 11112);
         assert_eq!(config.data, folder.path());
+    }
+
+    #[test]
+    fn every_setting_has_its_name_in_the_file() {
+        let mut config = Config::default();
+        config.dicom.sites.insert("CR1".to_owned(), "north".to_owned());
+        let settings = config.settings().unwrap();
+        assert_eq!(settings["quiet_seconds"], "5.0");
+        assert_eq!(settings["dicom.ae_title"], "\"SHENTON\"");
+        assert_eq!(settings["dicom.sites.CR1"], "\"north\"");
+        assert_eq!(settings["worker.max_attempts"], "3");
+        assert!(!settings.contains_key("data"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use dicom_io::Metadata;
 use imaging::Frame;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 mod child;
@@ -23,7 +23,7 @@ mod protocol;
 pub use child::child_main;
 
 /// What the children may use.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Children at a time; 0 takes one for each processor, four at most.

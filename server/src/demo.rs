@@ -30,10 +30,11 @@ fn plans(count: u32) -> Vec<Plan> {
     };
     (0..u64::from(count))
         .map(|index| {
-            let fracture = |kind| Request {
+            let fracture = |kind, severity| Request {
                 fracture: Some(FractureRequest {
                     present: Some(true),
                     kind: Some(kind),
+                    severity: Some(severity),
                     ..FractureRequest::default()
                 }),
                 metal: Some(false),
@@ -44,8 +45,8 @@ fn plans(count: u32) -> Vec<Plan> {
                 ..FractureRequest::default()
             };
             let requests = match index {
-                0 => vec![fracture(FractureKind::GardenIV), lateral(), chest()],
-                1 => vec![fracture(FractureKind::GardenI)],
+                0 => vec![fracture(FractureKind::GardenIV, 0.9), lateral(), chest()],
+                1 => vec![fracture(FractureKind::GardenI, 0.2)],
                 2 => vec![Request {
                     metal: Some(true),
                     ..pelvis()
@@ -69,6 +70,11 @@ fn plans(count: u32) -> Vec<Plan> {
         .collect()
 }
 
+/// The picture of an image, numbered from 1, of a study.
+fn case(study: u64, instance: u32, request: &Request) -> Case {
+    Case::draw(&Config::default(), request, study * 16 + u64::from(instance))
+}
+
 /// Simulates `count` studies into a database that has none; otherwise does nothing.
 pub async fn fill(db: db::Db, ingest: Arc<Ingest>, count: u32) {
     match db.counts().await {
@@ -90,12 +96,7 @@ pub async fn fill(db: db::Db, ingest: Arc<Ingest>, count: u32) {
                 time: format!("{:02}{:02}00", (7 + 5 * number) % 24, (13 * number) % 60),
             };
             let made = tokio::task::spawn_blocking(move || {
-                let case = Case::draw(
-                    &Config::default(),
-                    &request,
-                    study.seed * 16 + u64::from(study.instance),
-                );
-                simulate::dicom(&case, &study)
+                simulate::dicom(&case(study.seed, study.instance, &request), &study)
             })
             .await;
             let bytes = match made {
@@ -121,5 +122,39 @@ pub async fn fill(db: db::Db, ingest: Arc<Ingest>, count: u32) {
                 tracing::error!(reason = refused.reason, "a demonstration study was refused");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dozen_studies_show_what_a_reader_should_meet() {
+        let plans = plans(12);
+        assert_eq!(plans.len(), 12);
+        let truth = |study: usize, image: usize| {
+            let plan = &plans[study];
+            case(plan.seed, image as u32 + 1, &plan.requests[image]).truth().clone()
+        };
+        let visibility = |study: usize| {
+            let truth = truth(study, 0);
+            assert!(!truth.any_hip_metal());
+            let fractures: Vec<f32> = truth
+                .hips
+                .iter()
+                .filter_map(|hip| hip.fracture.as_ref().map(|fracture| fracture.visibility))
+                .collect();
+            assert_eq!(fractures.len(), 1, "one broken hip");
+            fractures[0]
+        };
+        // A displaced fracture beside images that are no frontal pelvis, and a subtle one.
+        let (displaced, subtle) = (visibility(0), visibility(1));
+        assert!(displaced > 0.8 && subtle < 0.5, "{displaced} {subtle}");
+        assert_eq!([truth(0, 1).view, truth(0, 2).view], [View::LateralHip, View::Chest]);
+        assert!(truth(2, 0).any_hip_metal());
+        // A study without any pelvis, and sound hips.
+        assert_eq!(truth(3, 0).view, View::Chest);
+        assert!(!truth(4, 0).any_fracture() && !truth(4, 0).any_hip_metal());
     }
 }

@@ -26,6 +26,14 @@ pub trait Analyser: Send + Sync + 'static {
     fn heat_maps(&self, _frame: &Frame, _hips: &[(Side, [f32; 4])]) -> Result<Vec<HeatMap>, String> {
         Ok(Vec::new())
     }
+
+    /// Features of the right and the left hip, for a cohort's own head; `None` where there is nothing to read. Blocks.
+    ///
+    /// # Errors
+    /// The networks failed.
+    fn hip_features(&self, _: &Frame) -> Result<[Option<Vec<f32>>; 2], String> {
+        Ok([None, None])
+    }
 }
 
 impl Analyser for pipeline::Models {
@@ -56,6 +64,10 @@ impl Analyser for pipeline::Models {
             }
         }
         Ok(maps)
+    }
+
+    fn hip_features(&self, frame: &Frame) -> Result<[Option<Vec<f32>>; 2], String> {
+        pipeline::Models::hip_features(self, frame)
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dicom_io::Metadata;
 use domain::{AuditAction, AuditOutcome, PersonName, QuarantineItem, SeriesUid, SiteId, SopUid, StudyUid};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use crate::decoder::{DecodeError, Decoder};
@@ -17,7 +17,7 @@ use crate::storage::{Staged, Storage};
 use crate::{audit, clock};
 
 /// What may come in.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// The longest file, in bytes.
@@ -106,6 +106,10 @@ pub enum Kind {
     Conflict,
     /// Its study belongs to another site.
     OtherSite,
+    /// Its study is of another patient.
+    OtherPatient,
+    /// Its bytes stopped coming before the end that was announced.
+    BrokenOff,
     /// No room on the disk: worth another try later.
     NoRoom,
     /// The server is at fault: worth another try.
@@ -121,6 +125,8 @@ impl Kind {
             Kind::Mismatch => "not the instance that was announced",
             Kind::Conflict => "other bytes under a known SOP Instance UID",
             Kind::OtherSite => "study of another site",
+            Kind::OtherPatient => "study of another patient",
+            Kind::BrokenOff => "broken off before its end",
             Kind::NoRoom => "disk full",
             Kind::Internal => "internal error",
         }
@@ -217,9 +223,39 @@ impl Ingest {
         task.await.unwrap_or_else(|error| Err(Refused::internal(error)))
     }
 
+    /// Notes a file that its door could not take over: it was too long, or broke off. `announced` is its length as
+    /// far as that is known. Gives the refusal back, for the door's answer.
+    pub async fn not_taken(&self, source: &Source, announced: u64, kind: Kind, reason: impl Into<String>) -> Refused {
+        let refused = Refused::new(kind, reason);
+        let (ingest, source, noted) = (self.clone(), source.clone(), refused.clone());
+        // In a task of its own, as above: who broke off is gone, and the request with him.
+        let task = tokio::spawn(async move {
+            ingest.note(&source, &Err(noted.clone())).await;
+            if kind == Kind::TooLarge {
+                ingest.list(&source, String::new(), announced, &noted, false).await;
+            }
+        });
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a refused file could not be noted");
+        }
+        refused
+    }
+
     async fn run(&self, source: Source, bytes: Bytes, expected: Expected) -> Result<Accepted, Refused> {
         let result = self.take(&source, bytes, &expected).await;
-        let (outcome, object, detail) = match &result {
+        self.note(&source, &result).await;
+        if let Ok(accepted) = &result
+            && !accepted.duplicate
+        {
+            // Nobody listening is no fault.
+            let _ = self.changes.send(accepted.study_uid.clone());
+        }
+        result
+    }
+
+    /// Writes what became of a file to the audit trail.
+    async fn note(&self, source: &Source, result: &Result<Accepted, Refused>) {
+        let (outcome, object, detail) = match result {
             Ok(accepted) => {
                 let detail = if accepted.duplicate {
                     "known already"
@@ -245,13 +281,6 @@ impl Ingest {
         if let Err(error) = self.db.audit(event).await {
             tracing::error!(%error, "cannot write the audit trail");
         }
-        if let Ok(accepted) = &result
-            && !accepted.duplicate
-        {
-            // Nobody listening is no fault.
-            let _ = self.changes.send(accepted.study_uid.clone());
-        }
-        result
     }
 
     async fn take(&self, source: &Source, bytes: Bytes, expected: &Expected) -> Result<Accepted, Refused> {
@@ -261,7 +290,10 @@ impl Ingest {
                 bytes.len(),
                 self.options.max_bytes
             );
-            return Err(Refused::new(Kind::TooLarge, reason));
+            let refused = Refused::new(Kind::TooLarge, reason);
+            self.list(source, String::new(), bytes.len() as u64, &refused, false)
+                .await;
+            return Err(refused);
         }
         let staged = self.stage(bytes).await?;
         match self.examine(source, &staged, expected).await {
@@ -347,7 +379,13 @@ impl Ingest {
                     Stored::Other => Err(differs().about(&metadata)),
                 }
             }
-            None => Ok(Examined::New(Box::new(new))),
+            None => match self.db.owner_of(&new.study_uid).await.map_err(Refused::internal)? {
+                Some(owner) if source.restrict_to_site && owner.site != source.site => {
+                    Err(other_site().about(&metadata))
+                }
+                Some(owner) if !owner.may_be(&new.patient_id) => Err(other_patient().about(&metadata)),
+                _ => Ok(Examined::New(Box::new(new))),
+            },
         }
     }
 
@@ -356,13 +394,14 @@ impl Ingest {
         let storage = self.storage.clone();
         blocking(move || storage.commit(staged).map_err(Refused::internal)).await?;
         let recorded = self.db.record_instance(new.clone()).await.map_err(Refused::internal)?;
-        // The last two happen only where two senders race; the file then stays, without a row, and harms nothing.
+        // The last three happen only where two senders race; the file then stays, without a row, and harms nothing.
         let refused = match recorded {
             db::Recorded::New => return Ok(accepted(&new, false)),
             db::Recorded::Duplicate => return Ok(accepted(&new, true)),
             db::Recorded::Differs if self.is_stored(&new).await? => return Ok(accepted(&new, true)),
             db::Recorded::Differs => differs(),
             db::Recorded::OtherSite => other_site(),
+            db::Recorded::OtherPatient => other_patient(),
         };
         Err(Refused {
             sop_class_uid: Some(new.sop_class_uid),
@@ -392,8 +431,13 @@ impl Ingest {
         let (storage, limit) = (self.storage.clone(), self.options.quarantine_bytes);
         let (sha256, bytes) = (staged.sha256().to_owned(), staged.bytes());
         let kept = blocking(move || storage.quarantine(staged, limit).map_err(Refused::internal)).await;
+        self.list(source, sha256, bytes, refused, kept.unwrap_or(false)).await;
+    }
+
+    /// Lists a refused file for the administrator.
+    async fn list(&self, source: &Source, sha256: String, bytes: u64, refused: &Refused, kept: bool) {
         let mut reason = refused.reason.clone();
-        if !kept.unwrap_or(false) {
+        if !kept {
             reason.push_str(" (the file itself was not kept)");
         }
         let item = QuarantineItem {
@@ -454,6 +498,13 @@ fn differs() -> Refused {
 
 fn other_site() -> Refused {
     Refused::new(Kind::OtherSite, "the study belongs to another site")
+}
+
+fn other_patient() -> Refused {
+    Refused::new(
+        Kind::OtherPatient,
+        "the Patient ID is not the one of the study that the file names",
+    )
 }
 
 fn accepted(new: &db::NewInstance, duplicate: bool) -> Accepted {

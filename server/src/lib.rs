@@ -12,6 +12,7 @@ pub mod clock;
 pub mod error;
 pub mod http;
 pub mod middleware;
+pub mod presence;
 pub mod session;
 pub mod state;
 pub mod telemetry;

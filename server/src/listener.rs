@@ -23,18 +23,34 @@ struct IngestStore {
     sites: BTreeMap<String, String>,
 }
 
-impl Store for IngestStore {
-    async fn store(&self, instance: Received) -> StoreStatus {
+impl IngestStore {
+    fn source(&self, instance: &Received) -> Source {
         let listed = self.sites.get(&instance.calling_ae);
-        let source = Source {
+        Source {
             door: Door::Dimse,
             from: instance.peer.ip().to_string(),
-            actor: instance.calling_ae,
+            actor: instance.calling_ae.clone(),
             site: SiteId::from(listed.map_or("main", String::as_str)),
             // A sender of one site stays with its studies; the hospital's own may add to everybody's.
             restrict_to_site: listed.is_some(),
             file_name: instance.sop_instance_uid.clone(),
+        }
+    }
+}
+
+impl Store for IngestStore {
+    async fn not_stored(&self, instance: Received, bytes: usize, status: StoreStatus) {
+        let kind = if bytes > self.ingest.options().max_bytes {
+            Kind::TooLarge
+        } else {
+            Kind::NoRoom
         };
+        let source = self.source(&instance);
+        self.ingest.not_taken(&source, bytes as u64, kind, status.comment).await;
+    }
+
+    async fn store(&self, instance: Received) -> StoreStatus {
+        let source = self.source(&instance);
         let expected = Expected {
             study_uid: None,
             sop_uid: Some(instance.sop_instance_uid),
@@ -47,7 +63,7 @@ impl Store for IngestStore {
             Ok(_) => StoreStatus::success(),
             Err(refused) => match refused.kind {
                 Kind::CannotUnderstand => StoreStatus::cannot_understand(refused.reason),
-                Kind::Mismatch => StoreStatus::mismatch(refused.reason),
+                Kind::Mismatch | Kind::OtherPatient => StoreStatus::mismatch(refused.reason),
                 Kind::TooLarge | Kind::NoRoom => StoreStatus::out_of_resources(refused.reason),
                 // PS3.7 C.5.14 duplicate SOP instance, C.5.8 not authorized.
                 Kind::Conflict => StoreStatus {
@@ -58,7 +74,7 @@ impl Store for IngestStore {
                     code: 0x0124,
                     comment: refused.reason,
                 },
-                Kind::Internal => StoreStatus::processing_failure(refused.reason),
+                Kind::Internal | Kind::BrokenOff => StoreStatus::processing_failure(refused.reason),
             },
         }
     }

@@ -20,6 +20,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
@@ -87,7 +88,9 @@ pub fn router(state: AppState) -> Router {
         })
         .layer(from_fn_with_state(state.clone(), caller::identify))
         .layer(sessions)
-        .layer(from_fn(csrf::refuse_cross_site))
+        .layer(from_fn_with_state(state.clone(), csrf::refuse_cross_site))
+        // A body that stops coming does not hold its connection for ever.
+        .layer(RequestBodyTimeoutLayer::new(state.config.body_idle_seconds))
         .merge(bundle)
         .route("/healthz", get(health))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))

@@ -1,11 +1,13 @@
 //! `shenton serve`: opens everything, says so, runs until it is asked to stop.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use domain::{AuditAction, AuditOutcome, Role, SiteId, StudyUid};
 use leptos::config::LeptosOptions;
 use tokio::sync::{broadcast, watch};
@@ -106,6 +108,51 @@ fn restrict(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// One server over a data folder at a time: a second one would take the first one's work away. The system lets go
+/// of the lock with the process, however that ends.
+fn lock(data: &Path) -> anyhow::Result<File> {
+    let path = data.join("serve.lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another `shenton serve` runs over {} already; stop it first, or choose another folder with --data \
+             (make run DATA=...)",
+            data.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
+}
+
+/// Writes to the audit trail which settings differ from those of the last start, or the first time from the defaults.
+async fn note_settings(db: &db::Db, config: &Config) -> anyhow::Result<()> {
+    const KEPT: &str = "configuration";
+    let before: BTreeMap<String, String> = match db.setting(KEPT).await? {
+        Some(text) => serde_json::from_str(&text)?,
+        None => Config::default().settings()?,
+    };
+    let now = config.settings()?;
+    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    for name in names {
+        let (old, new) = (before.get(name), now.get(name));
+        if old != new {
+            let words = |value: Option<&String>| value.map_or("nothing", String::as_str).to_owned();
+            let detail = format!("{} instead of {}", words(new), words(old));
+            let event = audit::by(
+                "configuration",
+                "",
+                AuditAction::Setting,
+                AuditOutcome::Success,
+                name,
+                detail,
+            );
+            db.audit(event).await?;
+        }
+    }
+    db.set_setting(KEPT, &serde_json::to_string(&now)?).await?;
+    Ok(())
+}
+
 /// What `shenton serve` adds to the configuration.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
@@ -122,8 +169,32 @@ pub struct ServeOptions {
 pub async fn run(config: Config, options: ServeOptions) -> anyhow::Result<()> {
     let services = Services::open(config).await?;
     let config = services.config.clone();
-    first_administrator(&services.db).await?;
+    // Before anything is said or changed: whether this server can run at all.
+    let _lock = lock(&config.data)?;
+    let socket = tokio::net::TcpListener::bind(config.listen).await.with_context(|| {
+        format!(
+            "cannot listen on {}: is Shenton running already? --listen chooses another address (make run LISTEN=...)",
+            config.listen
+        )
+    })?;
     let (stop_sender, stop) = watch::channel(false);
+    let dicom = if config.dicom.enabled {
+        let address = SocketAddr::new(config.dicom.address, config.dicom.port);
+        let (bound, task) = listener::start(address, &config.dicom, services.ingest.clone(), stop.clone())
+            .await
+            .with_context(|| {
+                format!(
+                    "cannot listen for DICOM on {address}; --dicom-port chooses another port and --no-dicom does \
+                     without (make run ARGUMENTS='--dicom-port ...')"
+                )
+            })?;
+        println!("DICOM listener: {} at {bound}", config.dicom.ae_title);
+        Some(task)
+    } else {
+        None
+    };
+    first_administrator(&services.db, &config.data).await?;
+    note_settings(&services.db, &config).await?;
 
     let (worker, analyser) = if options.worker {
         // This process owns the queue: whatever a killed one left half-done starts again at once.
@@ -134,17 +205,6 @@ pub async fn run(config: Config, options: ServeOptions) -> anyhow::Result<()> {
         (None, None)
     };
 
-    let dicom = if config.dicom.enabled {
-        let address = SocketAddr::new(config.dicom.address, config.dicom.port);
-        let (bound, task) = listener::start(address, &config.dicom, services.ingest.clone(), stop.clone())
-            .await
-            .with_context(|| format!("cannot listen for DICOM on {address}; --dicom-port chooses another port"))?;
-        println!("DICOM listener: {} at {bound}", config.dicom.ae_title);
-        Some(task)
-    } else {
-        None
-    };
-
     let state = AppState {
         config: config.clone(),
         db: services.db.clone(),
@@ -152,6 +212,7 @@ pub async fn run(config: Config, options: ServeOptions) -> anyhow::Result<()> {
         decoder: services.decoder.clone(),
         ingest: services.ingest.clone(),
         changes: services.changes.clone(),
+        presence: Arc::default(),
         brake: Arc::default(),
         backend: Arc::new(ServerBackend {
             db: services.db.clone(),
@@ -165,9 +226,6 @@ pub async fn run(config: Config, options: ServeOptions) -> anyhow::Result<()> {
             .site_pkg_dir("pkg")
             .build(),
     };
-    let socket = tokio::net::TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}; --listen chooses another address", config.listen))?;
     println!("Shenton is ready: http://{}", socket.local_addr()?);
 
     let demo = (options.demo > 0).then(|| {
@@ -227,7 +285,7 @@ async fn delete_expired_sessions(db: db::Db, mut stop: watch::Receiver<bool>) {
 }
 
 /// Creates `admin` in a database without accounts, and prints its password once.
-async fn first_administrator(db: &db::Db) -> anyhow::Result<()> {
+async fn first_administrator(db: &db::Db, data: &Path) -> anyhow::Result<()> {
     if !db.users().await?.is_empty() {
         return Ok(());
     }
@@ -253,7 +311,12 @@ async fn first_administrator(db: &db::Db) -> anyhow::Result<()> {
     println!("administrator name: admin");
     if given.is_none() {
         println!("administrator password: {password}");
-        println!("(shown this once; `shenton user password admin` sets another)");
+        let program = std::env::current_exe().unwrap_or_else(|_| "shenton".into());
+        println!(
+            "(shown this once; `{} user --data {} password admin` sets another)",
+            program.display(),
+            data.display()
+        );
     }
     Ok(())
 }

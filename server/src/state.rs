@@ -12,6 +12,7 @@ use crate::auth::Brake;
 use crate::config::Config;
 use crate::decoder::Decoder;
 use crate::ingest::Ingest;
+use crate::presence::Presence;
 use crate::storage::Storage;
 
 #[derive(Clone)]
@@ -23,6 +24,8 @@ pub struct AppState {
     pub ingest: Arc<Ingest>,
     /// Says which study changed, to the pages that look at it.
     pub changes: broadcast::Sender<StudyUid>,
+    /// Who has which study open.
+    pub presence: Arc<Presence>,
     pub brake: Arc<Brake>,
     pub backend: Arc<dyn Backend>,
     pub leptos: LeptosOptions,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use db::Claim;
 use domain::{ImageReading, StudyUid, Timestamp};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 
 use crate::clock;
@@ -19,7 +19,7 @@ use crate::inference::{self, Analyser};
 use crate::storage::Storage;
 
 /// How the worker waits and gives up.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Between two looks at the queue while it is empty.

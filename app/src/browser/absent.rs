@@ -24,6 +24,18 @@ pub fn click(_: &str) {}
 
 pub fn reveal(_: &str) {}
 
+pub fn scrolled(_: &str) -> Option<(f64, f64)> {
+    None
+}
+
+pub fn scroll_to(_: &str, _: f64) {}
+
+pub fn height_of(_: &str) -> Option<f64> {
+    None
+}
+
+pub fn set_height(_: &str, _: f64) {}
+
 pub fn leave_for(_: &str) {}
 
 pub fn toggle_theme() {}

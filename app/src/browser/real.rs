@@ -1,18 +1,21 @@
 //! Owner of the module's state: the upload queue, one for the tab. It lives outside the reactive graph because
 //! files of the browser cannot leave its thread.
 
+mod events;
+
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use domain::Timestamp;
 use leptos::ev;
-use leptos::leptos_dom::helpers::{IntervalHandle, set_interval_with_handle};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
+
+pub use events::on_change;
 
 use crate::query::encode;
 use crate::upload::{Status, Upload, status_of};
@@ -137,68 +140,28 @@ pub fn local_time(at: Timestamp) -> Option<String> {
     })
 }
 
-/// The open event stream of a page; closed when the page goes.
-struct Changes {
-    source: Option<web_sys::EventSource>,
-    poll: Option<IntervalHandle>,
-    /// The listeners must live as long as the stream.
-    _listeners: [Closure<dyn FnMut(JsValue)>; 3],
+/// How a scrolled box stands: its position and its height, in pixels.
+pub fn scrolled(selector: &str) -> Option<(f64, f64)> {
+    let element = find(selector)?;
+    Some((f64::from(element.scroll_top()), f64::from(element.client_height())))
 }
 
-impl Drop for Changes {
-    fn drop(&mut self) {
-        if let Some(source) = &self.source {
-            source.close();
-        }
-        if let Some(poll) = &self.poll {
-            poll.clear();
-        }
+pub fn scroll_to(selector: &str, top: f64) {
+    if let Some(element) = find(selector) {
+        element.set_scroll_top(top as i32);
     }
 }
 
-/// Calls `call` with a study's UID, or with nothing, whenever a study changed; while the event stream is away, every
-/// few seconds. `live` says whether the stream is open. Ends with the owner it was called under.
-pub fn on_change(live: RwSignal<bool>, call: impl Fn(String) + 'static) {
-    let call = std::rc::Rc::new(call);
-    let heard = call.clone();
-    let change = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {
-        let data = event
-            .dyn_into::<web_sys::MessageEvent>()
-            .ok()
-            .and_then(|event| event.data().as_string());
-        heard(data.unwrap_or_default());
-    });
-    let again = call.clone();
-    let opened = Closure::<dyn FnMut(JsValue)>::new(move |_| {
-        // What happened while the stream was away is not sent again.
-        if live.try_get_untracked() == Some(false) {
-            again(String::new());
-        }
-        live.try_set(true);
-    });
-    let failed = Closure::<dyn FnMut(JsValue)>::new(move |_| {
-        live.try_set(false);
-    });
-    let source = web_sys::EventSource::new("/events").ok();
-    if let Some(source) = &source {
-        let _ = source.add_event_listener_with_callback("change", change.as_ref().unchecked_ref());
-        source.set_onopen(Some(opened.as_ref().unchecked_ref()));
-        source.set_onerror(Some(failed.as_ref().unchecked_ref()));
+/// The drawn height of the first element of that kind.
+pub fn height_of(selector: &str) -> Option<f64> {
+    Some(find(selector)?.get_bounding_client_rect().height()).filter(|height| *height > 0.0)
+}
+
+/// Sets the height by script: an inline style in the page would be refused by its policy.
+pub fn set_height(selector: &str, pixels: f64) {
+    if let Some(element) = find_html(selector) {
+        let _ = element.style().set_property("height", &format!("{}px", pixels as i64));
     }
-    let poll = set_interval_with_handle(
-        move || {
-            if live.try_get_untracked() == Some(false) {
-                call(String::new());
-            }
-        },
-        POLL,
-    )
-    .ok();
-    let _ = StoredValue::new_local(Changes {
-        source,
-        poll,
-        _listeners: [change, opened, failed],
-    });
 }
 
 #[derive(Default)]

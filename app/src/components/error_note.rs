@@ -15,7 +15,12 @@ pub fn ErrorNote(error: AppError) -> impl IntoView {
         <section class="note note-error" role="alert">
             <h2>{error.title()}</h2>
             <p>{error.to_string()}</p>
-            {signed_out.then(|| view! { <p><a href="/sign-in" rel="external">"Sign in"</a></p> })}
+            {match error {
+                AppError::SignedOut => view! { <p><a href="/sign-in" rel="external">"Sign in"</a></p> }.into_any(),
+                AppError::NotFound | AppError::Forbidden => view! { <p><a href="/">"Go to the worklist"</a></p> }.into_any(),
+                // The empty address is the page's own; the server writes it anew.
+                _ => view! { <p><a href="" rel="external">"Try again"</a></p> }.into_any(),
+            }}
         </section>
     }
     .into_any()

@@ -1,9 +1,12 @@
+use domain::ResultSummary;
 use leptos::prelude::*;
 use leptos_meta::Title;
 
 use crate::api::session::models;
 use crate::components::error_note::ErrorNote;
+use crate::components::mark::ResultLabel;
 use crate::components::notice::Notice;
+use crate::components::presence::EyeMark;
 use crate::wire::ModelCard;
 use crate::words;
 
@@ -29,12 +32,36 @@ pub fn AboutPage() -> impl IntoView {
                     <li>"The fracture network gives each remaining hip a score between 0 and 1, and says where the fracture would be."</li>
                 </ol>
                 <h2>"What the marks mean"</h2>
+                <dl class="legend">
+                    {[
+                        (ResultSummary::Definite, "A score above the higher threshold. A solid box on the picture."),
+                        (ResultSummary::Doubtful, "A score between the two thresholds: look again. A dashed box."),
+                        (ResultSummary::Negative, "A score below the lower threshold. A thin grey box."),
+                        (ResultSummary::Excluded, "Metal, another view, or no hip found: there is no score. Look yourself."),
+                        (ResultSummary::Pending, "Not analysed yet, or the analysis failed: the state says which."),
+                    ]
+                        .into_iter()
+                        .map(|(result, text)| view! { <dt><ResultLabel result/></dt><dd>{text}</dd> })
+                        .collect_view()}
+                    <dt><EyeMark/> " a name"</dt>
+                    <dd>"Somebody has the study open at this moment."</dd>
+                </dl>
                 <p>
                     "Two thresholds divide the scores. Above the higher one a hip is marked as definite, with a solid box; between "
                     "the two as doubtful, with a dashed box; below the lower one no fracture was seen, with a thin grey box. "
                     "A hip that was set aside has no score at all: it was not read, which is not the same as no fracture."
                 </p>
-                <p>"Right and left are always the patient's."</p>
+                <h2>"Sides, dates and numbers"</h2>
+                <p>
+                    "Right and left are always the patient's, as the letters R and L on the picture. Dates are year, month, day. "
+                    "A study's own time is the clock of the place that made it; every other time is the clock of your computer, "
+                    "and the time in UTC shows when you point at it. Scores go from 0 to 1 and are no probabilities."
+                </p>
+                <h2>"The order of the worklist"</h2>
+                <p>
+                    "Unanswered studies stand before answered ones; among these, suspected fractures before doubtful ones, then what "
+                    "could not be analysed, what was set aside, and what was read without a fracture. Within each, the higher score first."
+                </p>
             </div>
             <h2>"Networks"</h2>
             <Suspense fallback=|| view! { <p class="loading">"Loading…"</p> }>
@@ -56,7 +83,7 @@ fn Models(cards: Vec<ModelCard>) -> impl IntoView {
         return view! { <p class="note">"No networks are installed on this server."</p> }.into_any();
     }
     view! {
-        <div class="scroll">
+        <div class="scroll" tabindex="0" role="region" aria-label="Networks of this server">
             <table class="list models">
                 <caption class="hidden">"Networks of this server"</caption>
                 <thead>

@@ -19,6 +19,9 @@ pub fn AccountsPage() -> impl IntoView {
         <Title text="Accounts"/>
         <div class="page">
             <h1>"Accounts"</h1>
+            <p class="muted">
+                "Who may sign in. An account is never deleted, because the audit trail names it; it can be disabled, which also ends its sessions."
+            </p>
             <Transition fallback=|| view! { <p class="loading">"Loading…"</p> }>
                 {move || Suspend::new(async move {
                     let me = session.await.ok().flatten().map(|session| session.name).unwrap_or_default();
@@ -40,7 +43,7 @@ pub fn AccountsPage() -> impl IntoView {
 #[component]
 fn Accounts(users: Vec<User>, me: String, changed: RwSignal<u32>) -> impl IntoView {
     view! {
-        <div class="scroll">
+        <div class="scroll" tabindex="0" role="region" aria-label="Accounts">
             <table class="list">
                 <caption class="hidden">"Accounts"</caption>
                 <thead>

@@ -40,6 +40,10 @@ pub fn AuditPage() -> impl IntoView {
     .into_any()
 }
 
+/// A day, as this page writes it. The browser's own field for dates writes it in the order of its own language.
+const DAY: &str = "\\d{4}-\\d{2}-\\d{2}";
+const DAY_WORDS: &str = "Year, month and day, such as 2026-11-23";
+
 /// A form of the address: it works without a script and can be kept as a bookmark.
 #[component]
 fn Filters(map: ParamsMap) -> impl IntoView {
@@ -62,8 +66,14 @@ fn Filters(map: ParamsMap) -> impl IntoView {
                 </select>
             </label>
             <label>"Object" <input name="object" value=value("object") autocomplete="off"/></label>
-            <label>"From (UTC)" <input type="date" name="since" value=value("since")/></label>
-            <label>"To (UTC)" <input type="date" name="until" value=value("until")/></label>
+            <label>
+                "From (day of UTC)"
+                <input name="since" value=value("since") placeholder="YYYY-MM-DD" pattern=DAY size="12" title=DAY_WORDS inputmode="numeric" autocomplete="off"/>
+            </label>
+            <label>
+                "To (day of UTC)"
+                <input name="until" value=value("until") placeholder="YYYY-MM-DD" pattern=DAY size="12" title=DAY_WORDS inputmode="numeric" autocomplete="off"/>
+            </label>
             <button type="submit">"Filter"</button>
             <a href="/audit">"Clear"</a>
         </form>
@@ -74,17 +84,17 @@ fn Filters(map: ParamsMap) -> impl IntoView {
 #[component]
 fn Events(list: Page<AuditEvent>, map: ParamsMap) -> impl IntoView {
     if list.rows.is_empty() {
-        return view! { <section class="note"><p>"Nothing fits this filter."</p></section> }.into_any();
+        return view! { <section class="note"><h2>"Nothing fits this filter"</h2><p>"Widen the days, or clear the filter to see every event."</p></section> }.into_any();
     }
     let page = query::page(&map);
     view! {
-        <div class="scroll">
+        <div class="scroll" tabindex="0" role="region" aria-label="Events">
             <table class="list">
                 <caption class="hidden">"Events, newest first"</caption>
                 <thead>
                     <tr>
                         <th scope="col" class="number">"Row"</th>
-                        <th scope="col">"Time"</th>
+                        <th scope="col" title="The clock of your computer; UTC shows when you point at a time">"Time (your clock)"</th>
                         <th scope="col">"Who"</th>
                         <th scope="col">"What"</th>
                         <th scope="col">"Outcome"</th>

@@ -48,12 +48,12 @@ fn Items(list: Page<QuarantineItem>, page: u32) -> impl IntoView {
         .into_any();
     }
     view! {
-        <div class="scroll">
+        <div class="scroll" tabindex="0" role="region" aria-label="Refused files">
             <table class="list">
                 <caption class="hidden">"Refused files, newest first"</caption>
                 <thead>
                     <tr>
-                        <th scope="col">"Time"</th>
+                        <th scope="col" title="The clock of your computer; UTC shows when you point at a time">"Time (your clock)"</th>
                         <th scope="col">"File"</th>
                         <th scope="col">"Reason"</th>
                         <th scope="col">"Door"</th>

@@ -17,6 +17,7 @@ use crate::api;
 use crate::components::error_note::{ErrorNote, FormError};
 use crate::components::mark::{ResultMark, StateLabel};
 use crate::components::notice::Notice;
+use crate::components::presence::AlsoReading;
 use crate::components::when::When;
 use crate::query::{self, STUDIES_A_PAGE};
 use crate::viewer::{ImageViewer, KEYS, Panes};
@@ -207,6 +208,7 @@ fn Study(detail: StudyDetail, session: Option<Session>, list: Memo<StudyQuery>) 
                 </div>
             </div>
             <aside class="study-panel" aria-label="Findings">
+                <AlsoReading study=uid/>
                 {move || detail.with(|detail| view! { <Patient detail=detail.clone() may_restart=may_answer/> }.into_any())}
                 {move || {
                     image

@@ -89,8 +89,27 @@ pub fn UploadPage() -> impl IntoView {
                 </div>
             </div>
             <TotalsLine totals uploads/>
+            <Show when=move || uploads.with(Vec::is_empty)>
+                <div class="ways">
+                    <section class="card">
+                        <h2>"What happens to a file"</h2>
+                        <p>
+                            "Each file gets its own answer: accepted, already there, or refused with the reason. A few seconds after its "
+                            "last image a study counts as complete and is analysed."
+                        </p>
+                    </section>
+                    <section class="card">
+                        <h2>"From a scanner or an archive"</h2>
+                        <p>"By DICOM (C-STORE) to this server's listener, or by STOW-RS to " <code>"/dicomweb/studies"</code> "."</p>
+                    </section>
+                    <section class="card">
+                        <h2>"On the server"</h2>
+                        <p><code>"shenton import"</code> " takes files and folders."</p>
+                    </section>
+                </div>
+            </Show>
             <Show when=move || uploads.with(|uploads| !uploads.is_empty())>
-                <div class="scroll">
+                <div class="scroll" tabindex="0" role="region" aria-label="Files">
                     <table class="list uploads">
                         <caption class="hidden">"Files, newest first"</caption>
                         <thead>

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::media_type::MediaType;
 use super::multipart::Multipart;
+use crate::http::body::whole_body;
 use crate::ingest::{Accepted, Door, Expected, Kind, Refused, Source};
 use crate::state::AppState;
 
@@ -47,6 +48,14 @@ async fn run(state: &AppState, caller: &Caller, headers: &HeaderMap, body: Body,
         .and_then(|value| value.to_str().ok())
         .and_then(MediaType::parse);
     let max_part = state.config.ingest.max_bytes;
+    let source = |number: usize| Source {
+        door: Door::Stow,
+        from: caller.from.clone(),
+        actor: caller.user.name.clone(),
+        site: caller.user.site.clone(),
+        restrict_to_site: caller.user.role == Role::Site,
+        file_name: format!("part {number}"),
+    };
     let mut parts = match content_type {
         Some(media) if media.essence == "multipart/related" => {
             if media
@@ -62,9 +71,12 @@ async fn run(state: &AppState, caller: &Caller, headers: &HeaderMap, body: Body,
                 _ => return (StatusCode::BAD_REQUEST, "the content type names no boundary").into_response(),
             }
         }
-        Some(media) if media.essence == "application/dicom" => match axum::body::to_bytes(body, max_part).await {
+        Some(media) if media.essence == "application/dicom" => match whole_body(headers, body, max_part).await {
             Ok(bytes) => Parts::One(Some(bytes)),
-            Err(_) => return (StatusCode::PAYLOAD_TOO_LARGE, "the body is too long or broke off").into_response(),
+            Err(unread) => {
+                let refused = unread.note(&state.ingest, &source(1)).await;
+                return (unread.status(), refused.reason).into_response();
+            }
         },
         _ => return unsupported(),
     };
@@ -80,14 +92,14 @@ async fn run(state: &AppState, caller: &Caller, headers: &HeaderMap, body: Body,
             Ok(None) => break,
             Err(error) => {
                 tracing::info!(%error, "a store request broke off");
+                let refused = state
+                    .ingest
+                    .not_taken(&source(number + 1), 0, Kind::BrokenOff, error.to_string())
+                    .await;
                 if number == 0 {
-                    return (StatusCode::BAD_REQUEST, error.to_string()).into_response();
+                    return (StatusCode::BAD_REQUEST, refused.reason).into_response();
                 }
-                outcome.fail(Failure {
-                    reason: CANNOT_UNDERSTAND,
-                    words: error.to_string(),
-                    ids: None,
-                });
+                outcome.fail(Failure::of(refused, number + 1));
                 break;
             }
         };
@@ -112,27 +124,16 @@ async fn run(state: &AppState, caller: &Caller, headers: &HeaderMap, body: Body,
             continue;
         }
         let Some(bytes) = bytes else {
-            let words = format!("part {number} has more than the {max_part} bytes allowed");
-            outcome.fail(Failure {
-                reason: OUT_OF_RESOURCES,
-                words,
-                ids: None,
-            });
+            let words = format!("it has more than the {max_part} bytes allowed");
+            let refused = state.ingest.not_taken(&source(number), 0, Kind::TooLarge, words).await;
+            outcome.fail(Failure::of(refused, number));
             continue;
-        };
-        let source = Source {
-            door: Door::Stow,
-            from: caller.from.clone(),
-            actor: caller.user.name.clone(),
-            site: caller.user.site.clone(),
-            restrict_to_site: caller.user.role == Role::Site,
-            file_name: format!("part {number}"),
         };
         let expected = Expected {
             study_uid: study.clone(),
             sop_uid: None,
         };
-        match state.ingest.accept_expecting(source, bytes, expected).await {
+        match state.ingest.accept_expecting(source(number), bytes, expected).await {
             Ok(accepted) => outcome.stored.push(accepted),
             Err(refused) => outcome.fail(Failure::of(refused, number)),
         }
@@ -196,9 +197,9 @@ struct Failure {
 impl Failure {
     fn of(refused: Refused, number: usize) -> Self {
         let reason = match refused.kind {
-            Kind::CannotUnderstand => CANNOT_UNDERSTAND,
+            Kind::CannotUnderstand | Kind::BrokenOff => CANNOT_UNDERSTAND,
             Kind::TooLarge | Kind::NoRoom => OUT_OF_RESOURCES,
-            Kind::Mismatch => MISMATCH,
+            Kind::Mismatch | Kind::OtherPatient => MISMATCH,
             Kind::Conflict => DUPLICATE_INSTANCE,
             Kind::OtherSite => NOT_AUTHORIZED,
             Kind::Internal => PROCESSING_FAILURE,

@@ -21,7 +21,7 @@ use crate::{audit, auth};
 pub struct From(pub IpAddr);
 
 /// The address of the peer, or of the client that a trusted proxy names.
-fn address(request: &Request, trust_forwarded_for: bool) -> IpAddr {
+pub(super) fn address(request: &Request, trust_forwarded_for: bool) -> IpAddr {
     let forwarded = || {
         let header = request.headers().get("x-forwarded-for")?.to_str().ok()?;
         header.rsplit(',').next()?.trim().parse().ok()
@@ -69,10 +69,22 @@ pub async fn identify(
                 .await;
                 return Ok(challenge());
             }
-            auth::Verdict::Wait => return Ok(StatusCode::TOO_MANY_REQUESTS.into_response()),
+            auth::Verdict::Wait => {
+                let words = "too many refusals; slowed down";
+                audit::refusal(&state.db, &name, &from.to_string(), "HTTP Basic", words).await;
+                return Ok(StatusCode::TOO_MANY_REQUESTS.into_response());
+            }
         }
-    } else if let Some(user) = auth::of_session(&session, &state.db, state.config.session_absolute_seconds).await? {
-        request.extensions_mut().insert(auth::caller(user, from));
+    } else {
+        // An event stream is opened by the page, again and again, with nobody in front of it.
+        let activity = match request.uri().path() {
+            "/events" => auth::Activity::Own,
+            _ => auth::Activity::Users,
+        };
+        let limits = auth::Limits::of(&state.config);
+        if let Some(user) = auth::of_session(&session, &state.db, limits, activity).await? {
+            request.extensions_mut().insert(auth::caller(user, from));
+        }
     }
     Ok(next.run(request).await)
 }

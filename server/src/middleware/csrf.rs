@@ -4,13 +4,16 @@
 //! from in `Sec-Fetch-Site`, an older one in `Origin`. A request without the session cookie (DICOMweb with
 //! Basic) carries nothing that another site could misuse.
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::{COOKIE, HOST, ORIGIN};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::audit;
+use crate::middleware::caller::address;
 use crate::router::SESSION_COOKIE;
+use crate::state::AppState;
 
 fn allowed(method: &Method, headers: &HeaderMap) -> bool {
     if method.is_safe() {
@@ -36,10 +39,13 @@ fn allowed(method: &Method, headers: &HeaderMap) -> bool {
     }
 }
 
-pub async fn refuse_cross_site(request: Request, next: Next) -> Response {
+pub async fn refuse_cross_site(State(state): State<AppState>, request: Request, next: Next) -> Response {
     if allowed(request.method(), request.headers()) {
         next.run(request).await
     } else {
+        let from = address(&request, state.config.trust_forwarded_for).to_string();
+        let path = request.uri().path();
+        audit::refusal(&state.db, "(unknown)", &from, path, "a request from another site").await;
         (StatusCode::FORBIDDEN, "refused: this request comes from another site").into_response()
     }
 }

@@ -1,6 +1,9 @@
 //! The server from outside: its doors, its worker, hostile files, and a process that is killed.
 
+mod access;
+mod command_line;
 mod doors;
+mod every_door;
 mod hostile;
 mod ingest;
 mod kill;

@@ -29,9 +29,14 @@ pub fn caller(role: Role, site: &str) -> Caller {
 }
 
 pub fn app_state(bench: &Bench) -> AppState {
+    app_state_with(bench, Config::default())
+}
+
+/// The same with other settings.
+pub fn app_state_with(bench: &Bench, config: Config) -> AppState {
     let config = Config {
         ingest: bench.ingest_options.clone(),
-        ..Config::default()
+        ..config
     };
     AppState {
         backend: Arc::new(ServerBackend {
@@ -46,6 +51,7 @@ pub fn app_state(bench: &Bench) -> AppState {
         decoder: bench.decoder.clone(),
         ingest: bench.ingest.clone(),
         changes: bench.changes.clone(),
+        presence: Arc::default(),
         brake: Arc::default(),
         leptos: LeptosOptions::builder().output_name("frontend").build(),
     }

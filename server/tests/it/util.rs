@@ -20,6 +20,7 @@ use tokio::sync::{broadcast, watch};
 
 pub mod files;
 pub mod http;
+pub mod process;
 pub mod scu;
 
 /// The binary under test, which is also the decoder's child.
@@ -190,6 +191,11 @@ pub fn tally(counts: &mut BTreeMap<String, u32>, what: impl Into<String>) {
 
 /// A sound little x-ray: grey noise, `size` pixels wide.
 pub fn sound(study: &str, instance: &str, size: u32) -> Vec<u8> {
+    dicom(study, instance, &small_frame(size))
+}
+
+/// Grey noise, `size` pixels wide.
+pub fn small_frame(size: u32) -> Frame {
     let rows = size * 5 / 4;
     let mut rng = rng(u64::from(size));
     let pixels = (0..rows * size).map(|_| rng.random_range(0..4096)).collect();
@@ -197,14 +203,14 @@ pub fn sound(study: &str, instance: &str, size: u32) -> Vec<u8> {
     // What Digital X-Ray Image Storage needs; without it the writer makes a CR image.
     frame.detector_spacing = Some((0.14, 0.14));
     frame.presentation_shape = Some(PresentationLutShape::Identity);
-    dicom(study, instance, &frame)
+    frame
 }
 
 /// A simulated pelvis, which goes through every network.
-pub fn pelvis() -> Frame {
+pub fn pelvis(columns: u32) -> Frame {
     let request = phantom::Request {
         view: Some(phantom::View::FrontalPelvis),
-        columns: Some(1600),
+        columns: Some(columns),
         ..phantom::Request::default()
     };
     phantom::Case::draw(&phantom::Config::default(), &request, 5).render()
@@ -215,7 +221,8 @@ pub fn dicom(study: &str, instance: &str, frame: &Frame) -> Vec<u8> {
     dicom_io::write_dx(frame, &metadata(study, instance, frame)).unwrap()
 }
 
-fn metadata(study: &str, instance: &str, frame: &Frame) -> Metadata {
+/// What [`dicom`] says of a frame.
+pub fn metadata(study: &str, instance: &str, frame: &Frame) -> Metadata {
     Metadata {
         study_uid: study.to_owned(),
         series_uid: format!("{study}.1"),

@@ -1,25 +1,36 @@
 //! The whole router as a browser meets it: signing in, who may see what, and the audit trail that results.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode, header};
 use domain::{AuditAction, AuditFilter, AuditOutcome, Role, SiteId, StudyQuery};
 use http_body_util::BodyExt;
+use server::config::Config;
+use server::presence::Presence;
+use server::state::AppState;
 use server::{auth, clock, router};
 use tower::ServiceExt;
 
-use crate::state::app_state;
+use crate::state::app_state_with;
 use crate::util::{Bench, sound};
 
-const PASSWORD: &str = "long enough for anyone";
+pub const PASSWORD: &str = "long enough for anyone";
 
-struct Web {
-    bench: Bench,
+/// The router, and an account of each kind.
+pub struct Web {
+    pub bench: Bench,
     router: Router,
 }
 
 impl Web {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
+        Self::with(Config::default()).await
+    }
+
+    pub async fn with(config: Config) -> Self {
         let bench = Bench::new().await;
         for (name, role, site) in [
             ("admin", Role::Administrator, "main"),
@@ -34,15 +45,15 @@ impl Web {
                 .await
                 .unwrap();
         }
-        let router = router::router(app_state(&bench));
+        let router = router::router(app_state_with(&bench, config));
         Self { bench, router }
     }
 
-    async fn send(&self, request: Request<Body>) -> Response<Body> {
+    pub async fn send(&self, request: Request<Body>) -> Response<Body> {
         self.router.clone().oneshot(request).await.unwrap()
     }
 
-    async fn get(&self, path: &str, cookie: Option<&str>) -> Response<Body> {
+    pub async fn get(&self, path: &str, cookie: Option<&str>) -> Response<Body> {
         let mut request = Request::get(path);
         if let Some(cookie) = cookie {
             request = request.header(header::COOKIE, cookie);
@@ -50,7 +61,7 @@ impl Web {
         self.send(request.body(Body::empty()).unwrap()).await
     }
 
-    async fn post(&self, path: &str, cookie: &str, kind: &str, body: impl Into<Body>) -> Response<Body> {
+    pub async fn post(&self, path: &str, cookie: &str, kind: &str, body: impl Into<Body>) -> Response<Body> {
         let request = Request::post(path)
             .header(header::COOKIE, cookie)
             .header(header::CONTENT_TYPE, kind)
@@ -60,7 +71,7 @@ impl Web {
         self.send(request).await
     }
 
-    async fn try_sign_in(&self, name: &str, password: &str) -> Response<Body> {
+    pub async fn try_sign_in(&self, name: &str, password: &str) -> Response<Body> {
         let body = format!("name={name}&password={}", password.replace(' ', "+"));
         let request = Request::post("/sign-in")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -71,7 +82,7 @@ impl Web {
     }
 
     /// Signs in and gives the session's cookie.
-    async fn sign_in(&self, name: &str) -> String {
+    pub async fn sign_in(&self, name: &str) -> String {
         let response = self.try_sign_in(name, PASSWORD).await;
         assert_eq!(response.status(), StatusCode::SEE_OTHER);
         assert_eq!(response.headers()[header::LOCATION], "/");
@@ -83,7 +94,7 @@ impl Web {
         cookie.split(';').next().unwrap().to_owned()
     }
 
-    async fn audited(&self, action: AuditAction) -> Vec<domain::AuditEvent> {
+    pub async fn audited(&self, action: AuditAction) -> Vec<domain::AuditEvent> {
         let filter = AuditFilter {
             action: Some(action),
             per_page: 100,
@@ -93,7 +104,7 @@ impl Web {
     }
 }
 
-async fn text(response: Response<Body>) -> String {
+pub async fn text(response: Response<Body>) -> String {
     String::from_utf8_lossy(&response.into_body().collect().await.unwrap().to_bytes()).into_owned()
 }
 
@@ -306,6 +317,133 @@ async fn a_damaged_upload_is_refused_in_words_and_kept_for_the_administrator() {
     assert_eq!(kept.rows[0].file_name, "holiday picture.jpg");
 }
 
+/// The next list of open studies in an event stream, as `study name`.
+async fn readers(stream: &mut Body) -> Vec<String> {
+    let next = async {
+        loop {
+            let frame = stream.frame().await.unwrap().unwrap();
+            let text = String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap();
+            let Some(list) = text.strip_prefix("event: readers\ndata: ") else {
+                continue;
+            };
+            let list: Vec<app::wire::ReadBy> = serde_json::from_str(list.trim()).unwrap();
+            return list.into_iter().map(|by| format!("{} {}", by.study, by.name)).collect();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), next).await.unwrap()
+}
+
+#[tokio::test]
+async fn open_pages_learn_who_reads_what_and_a_site_of_its_own_studies_alone() {
+    let web = Web::new().await;
+    let state = AppState {
+        presence: Arc::new(Presence::with_grace(Duration::from_millis(50))),
+        ..app_state(&web.bench)
+    };
+    let web = Web {
+        router: router::router(state),
+        ..web
+    };
+    let (admin, reader) = (web.sign_in("admin").await, web.sign_in("reader").await);
+    let (north, south) = (web.sign_in("north").await, web.sign_in("south").await);
+    let file = sound("1.2.840.1", "1.2.840.1.5", 64);
+    web.post("/upload/file", &north, "application/octet-stream", file).await;
+    let open = async |path: &str, cookie: &str| web.get(path, Some(cookie)).await.into_body();
+
+    let mut lists = [
+        open("/events", &admin).await,
+        open("/events", &north).await,
+        open("/events", &south).await,
+    ];
+    for list in &mut lists {
+        assert_eq!(readers(list).await, Vec::<String>::new(), "said at once");
+    }
+    let [admins, norths, souths] = &mut lists;
+    let mut study = open("/events?reading=1.2.840.1", &reader).await;
+    assert_eq!(readers(admins).await, ["1.2.840.1 reader"]);
+    assert_eq!(readers(norths).await, ["1.2.840.1 reader"]);
+    assert_eq!(readers(&mut study).await, ["1.2.840.1 reader"]);
+    // A site that looks at its result reads nothing.
+    let mut seen = open("/events?reading=1.2.840.1", &north).await;
+    assert_eq!(readers(&mut seen).await, ["1.2.840.1 reader"]);
+    // The page goes.
+    drop(study);
+    assert_eq!(readers(admins).await, Vec::<String>::new());
+    // Another site's study is not there, and nobody of that site was told of it.
+    let refused = web.get("/events?reading=1.2.840.1", Some(&south)).await;
+    assert_eq!(refused.status(), StatusCode::NOT_FOUND);
+    let missing = web.get("/events?reading=9.9", Some(&reader)).await;
+    assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+    let silent = tokio::time::timeout(Duration::from_millis(200), readers(souths)).await;
+    assert!(silent.is_err(), "{silent:?}");
+}
+
+#[tokio::test]
+async fn a_view_is_its_readers_own_and_no_text_of_it_reaches_the_trail() {
+    let web = Web::new().await;
+    let (admin, reader) = (web.sign_in("admin").await, web.sign_in("reader").await);
+    let call = async |cookie: &str, function: &str, body: serde_json::Value| {
+        let path = format!("/api/{function}");
+        let response = web.post(&path, cookie, "application/json", body.to_string()).await;
+        (response.status(), text(response).await)
+    };
+    let query = StudyQuery {
+        search: "SECRETNAME".to_owned(),
+        unanswered_only: true,
+        per_page: 7,
+        ..StudyQuery::default()
+    };
+    let (status, answer) = call(
+        &reader,
+        "save_view",
+        serde_json::json!({ "name": "  Mrs  Secretname ", "query": query }),
+    )
+    .await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let view: domain::SavedView = serde_json::from_str(&answer).unwrap();
+    assert_eq!(view.name, "Mrs Secretname");
+    assert_eq!((view.query.search.as_str(), view.query.per_page), ("SECRETNAME", 50));
+    assert!(
+        call(&reader, "views", serde_json::json!({}))
+            .await
+            .1
+            .contains("Mrs Secretname")
+    );
+    assert_eq!(call(&admin, "views", serde_json::json!({})).await.1, "[]");
+    for name in ["", "   ", "a\u{7}b", &"x".repeat(61)] {
+        let (status, _) = call(
+            &reader,
+            "save_view",
+            serde_json::json!({ "name": name, "query": query }),
+        )
+        .await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{name:?}");
+    }
+    let forget = serde_json::json!({ "id": view.id });
+    assert_eq!(
+        call(&admin, "delete_view", forget.clone()).await.0,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(call(&reader, "delete_view", forget.clone()).await.0, StatusCode::OK);
+    assert_eq!(call(&reader, "delete_view", forget).await.0, StatusCode::NOT_FOUND);
+    let settings = web.audited(AuditAction::Setting).await;
+    let details: Vec<&str> = settings.iter().rev().map(|event| event.detail.as_str()).collect();
+    assert_eq!(
+        details,
+        [format!("view {} saved", view.id), format!("view {} removed", view.id)]
+    );
+    let all = web
+        .bench
+        .db
+        .audit_events(&AuditFilter {
+            per_page: 100,
+            ..AuditFilter::default()
+        })
+        .await
+        .unwrap();
+    assert!(!format!("{all:?}").to_lowercase().contains("secretname"));
+}
+
 #[tokio::test]
 async fn server_functions_ask_for_their_caller() {
     let web = Web::new().await;
@@ -320,6 +458,8 @@ async fn server_functions_ask_for_their_caller() {
         ("heat_maps", r#"{"sop":"1.2.3"}"#),
         ("earlier", r#"{"study":"1.2.3"}"#),
         ("sites", "{}"),
+        ("views", "{}"),
+        ("delete_view", r#"{"id":1}"#),
         ("audit_check", "{}"),
         ("accounts", "{}"),
         ("models", "{}"),

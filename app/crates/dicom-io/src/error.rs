@@ -23,6 +23,8 @@ pub enum Error {
     MultiFrame { frames: u32 },
     #[error("transfer syntax {0} is not supported")]
     UnsupportedTransferSyntax(String),
+    #[error("sequences nested more than {limit} deep, which no sound file has")]
+    TooDeep { limit: usize },
     #[error("malformed: {0}")]
     Malformed(String),
     #[error("the compressed pixels cannot be decoded: {0}")]

@@ -1,7 +1,9 @@
 //! Bytes to elements, without recursion and without copying.
 //!
-//! Nested sequences are stepped over with a counter, so depth costs nothing; a length is checked against the
-//! bytes that are there before it is believed, so nothing is allocated because a file says so.
+//! Nested sequences are stepped over without recursion, so depth costs nothing here. A file that is nested deeper
+//! than any sound one is refused all the same: it would end the next reader that recurses, in the archive that it is
+//! sent on to. A length is checked against the bytes that are there before it is believed, so nothing is allocated
+//! because a file says so.
 
 use crate::Error;
 use crate::text::Charset;
@@ -14,6 +16,8 @@ const ITEM: Tag = 0xFFFE_E000;
 const ITEM_END: Tag = 0xFFFE_E00D;
 const SEQUENCE_END: Tag = 0xFFFE_E0DD;
 const UNDEFINED: u32 = u32::MAX;
+/// Sequences in one another; structured reports, the deepest of sound objects, stay below a few dozen.
+const MAX_DEPTH: usize = 128;
 
 pub(crate) const TRANSFER_SYNTAX_UID: Tag = 0x0002_0010;
 pub(crate) const PIXEL_DATA: Tag = 0x7FE0_0010;
@@ -189,6 +193,53 @@ fn undefined_end(bytes: &[u8], start: usize, syntax: Syntax, vr: [u8; 2]) -> Res
     }
 }
 
+/// Whether an element holds items: by its VR, or where that does not say it by the tag that its value begins with.
+fn holds_items(vr: [u8; 2], value: &[u8], syntax: Syntax) -> bool {
+    match &vr {
+        b"SQ" => true,
+        b"UN" => value.starts_with(&[0xFE, 0xFF, 0x00, 0xE0]),
+        b"  " if syntax.big_endian => value.starts_with(&[0xFF, 0xFE, 0xE0, 0x00]),
+        b"  " => value.starts_with(&[0xFE, 0xFF, 0x00, 0xE0]),
+        _ => false,
+    }
+}
+
+/// Refuses the items of a sequence where they nest deeper than [`MAX_DEPTH`]; other damage is not looked for here.
+fn check_depth(bytes: &[u8], syntax: Syntax) -> Result<(), Error> {
+    // The items and sequences that are open at `at`: where each ends, if it says so, and how its content is encoded.
+    let mut open: Vec<(Option<usize>, Syntax)> = Vec::new();
+    let mut at = 0;
+    loop {
+        while let Some((Some(end), _)) = open.last()
+            && at >= *end
+        {
+            open.pop();
+        }
+        if open.len() > 2 * MAX_DEPTH {
+            return Err(Error::TooDeep { limit: MAX_DEPTH });
+        }
+        let syntax = open.last().map_or(syntax, |(_, syntax)| *syntax);
+        let Ok(head) = header(bytes, at, syntax) else {
+            return Ok(());
+        };
+        let end = (head.length != UNDEFINED).then(|| head.value.saturating_add(head.length as usize));
+        at = head.value;
+        match head.tag {
+            ITEM_END | SEQUENCE_END => {
+                if open.last().is_some_and(|(end, _)| end.is_none()) {
+                    open.pop();
+                }
+            }
+            ITEM => open.push((end, syntax)),
+            _ if end.is_none() || holds_items(head.vr, bytes.get(at..).unwrap_or_default(), syntax) => {
+                let inside = if &head.vr == b"UN" { Syntax::IMPLICIT_LE } else { syntax };
+                open.push((end, inside));
+            }
+            _ => at = end.unwrap_or(at),
+        }
+    }
+}
+
 /// The elements of one level.
 #[derive(Debug)]
 pub(crate) struct Dataset<'a> {
@@ -201,6 +252,7 @@ impl<'a> Dataset<'a> {
     ///
     /// # Errors
     /// [`Error::Truncated`] where the bytes end inside an element; inside Pixel Data the element says it.
+    /// [`Error::TooDeep`] where sequences nest deeper than in any sound file.
     pub fn read(bytes: &'a [u8], mut at: usize, syntax: Syntax) -> Result<Self, Error> {
         let mut elements = BTreeMap::new();
         while at < bytes.len() {
@@ -241,6 +293,10 @@ impl<'a> Dataset<'a> {
                     None => return Err(Error::Truncated),
                 }
                 at = end;
+            }
+            if head.tag != PIXEL_DATA && (element.undefined_length || holds_items(head.vr, element.value, syntax)) {
+                let inside = if &head.vr == b"UN" { Syntax::IMPLICIT_LE } else { syntax };
+                check_depth(element.value, inside)?;
             }
             elements.insert(head.tag, element);
             if head.tag == PIXEL_DATA {
@@ -482,6 +538,7 @@ pub(crate) fn open<'a>(bytes: &'a [u8], storage: &'a mut Vec<u8>, max_bytes: u64
         match &dataset {
             Ok(dataset) if sensible && dataset.len() > 2 => {}
             Err(Error::Truncated) if sensible && syntax.explicit => return Err(Error::Truncated),
+            Err(Error::TooDeep { limit }) if sensible => return Err(Error::TooDeep { limit: *limit }),
             _ => return Err(Error::NotDicom),
         }
     }
@@ -552,29 +609,84 @@ mod tests {
         out
     }
 
-    #[test]
-    fn nesting_is_stepped_over_at_any_depth() {
-        let depth = 200_000;
+    /// `depth` sequences of one item each, one in the other; the lengths of every other one are given.
+    fn nested(depth: usize, given: impl Fn(usize) -> bool) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for _ in 0..depth {
-            bytes.extend(element(0x0040_0275, UNDEFINED));
-            bytes.extend(element(ITEM, UNDEFINED));
-        }
-        for _ in 0..depth {
-            bytes.extend(element(ITEM_END, 0));
-            bytes.extend(element(SEQUENCE_END, 0));
+        for level in (0..depth).rev() {
+            let inside = std::mem::take(&mut bytes);
+            let (sequence, item) = if given(level) {
+                (inside.len() as u32 + 8, inside.len() as u32)
+            } else {
+                (UNDEFINED, UNDEFINED)
+            };
+            bytes.extend(element(0x0040_0275, sequence));
+            bytes.extend(element(ITEM, item));
+            bytes.extend(inside);
+            if !given(level) {
+                bytes.extend(element(ITEM_END, 0));
+                bytes.extend(element(SEQUENCE_END, 0));
+            }
         }
         bytes.extend(element(0x0040_1001, 2));
         bytes.extend(b"7 ");
-        let dataset = Dataset::read(&bytes, 0, Syntax::IMPLICIT_LE).unwrap();
-        assert_eq!((dataset.len(), dataset.ascii(0x0040_1001).as_str()), (2, "7"));
-        assert_eq!(dataset.items(0x0040_0275, 9).len(), 1);
-        // Without the delimiters the file is cut short.
-        bytes.truncate(depth * 16);
+        bytes
+    }
+
+    #[test]
+    fn nesting_is_read_to_the_depth_of_sound_files_and_refused_beyond() {
+        let check = |depth: usize, given: &dyn Fn(usize) -> bool| {
+            let bytes = nested(depth, given);
+            let read = Dataset::read(&bytes, 0, Syntax::IMPLICIT_LE);
+            if depth > MAX_DEPTH {
+                assert_eq!(read.unwrap_err(), Error::TooDeep { limit: MAX_DEPTH }, "{depth}");
+                return;
+            }
+            let dataset = read.unwrap();
+            assert_eq!((dataset.len(), dataset.ascii(0x0040_1001).as_str()), (2, "7"));
+            assert_eq!(dataset.items(0x0040_0275, 9).len(), 1);
+        };
+        for depth in [1, 2, 30, MAX_DEPTH, MAX_DEPTH + 1, 3000] {
+            check(depth, &|_| false);
+            check(depth, &|_| true);
+            check(depth, &|level| level % 2 == 0);
+            check(depth, &|level| level % 3 == 0);
+        }
+        // A hundred thousand, written from the front.
+        let mut bytes: Vec<u8> = [element(0x0040_0275, UNDEFINED), element(ITEM, UNDEFINED)]
+            .concat()
+            .repeat(100_000);
+        // Without the delimiters the file is cut short, whatever its depth.
         assert_eq!(
             Dataset::read(&bytes, 0, Syntax::IMPLICIT_LE).unwrap_err(),
             Error::Truncated
         );
+        bytes.extend(
+            [element(ITEM_END, 0), element(SEQUENCE_END, 0)]
+                .concat()
+                .repeat(100_000),
+        );
+        assert_eq!(
+            Dataset::read(&bytes, 0, Syntax::IMPLICIT_LE).unwrap_err(),
+            Error::TooDeep { limit: MAX_DEPTH }
+        );
+    }
+
+    #[test]
+    fn many_items_beside_each_other_are_no_depth() {
+        for length in [UNDEFINED, 10] {
+            let mut bytes = element(0x0040_0275, UNDEFINED);
+            for _ in 0..5000 {
+                bytes.extend(element(ITEM, length));
+                bytes.extend(element(0x0040_1001, 2));
+                bytes.extend(b"7 ");
+                if length == UNDEFINED {
+                    bytes.extend(element(ITEM_END, 0));
+                }
+            }
+            bytes.extend(element(SEQUENCE_END, 0));
+            let dataset = Dataset::read(&bytes, 0, Syntax::IMPLICIT_LE).unwrap();
+            assert_eq!(dataset.items(0x0040_0275, 9999).len(), 5000);
+        }
     }
 
     #[test]

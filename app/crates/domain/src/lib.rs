@@ -5,6 +5,7 @@
 
 mod account;
 mod audit;
+pub mod cohort;
 mod finding;
 mod ids;
 mod study;
@@ -18,7 +19,7 @@ pub use finding::{
 };
 pub use ids::{AccountId, JobId, SeriesUid, SiteId, SopUid, StudyUid, Timestamp};
 pub use study::{
-    ImageRow, Page, PersonName, QuarantineItem, ResultSummary, SortDirection, StudyDetail, StudyQuery, StudyRow,
-    StudySort, StudyState,
+    ImageRow, Page, PersonName, QuarantineItem, ResultSummary, SavedView, SortDirection, StudyDetail, StudyQuery,
+    StudyRow, StudySort, StudyState,
 };
 pub use viewing::{BoxStyle, Command, EarlierStudy, HeatMap, HipBox, Tool, ViewerOptions, ViewerState};

@@ -183,6 +183,14 @@ pub struct StudyQuery {
     pub per_page: u32,
 }
 
+/// A worklist query that a reader keeps under a name; its page is always 0.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedView {
+    pub id: i64,
+    pub name: String,
+    pub query: StudyQuery,
+}
+
 /// One page of a longer list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Page<T> {

@@ -66,6 +66,8 @@ pub struct Unlinked {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Labelled {
     pub hips: Vec<Hip>,
+    /// Each linked report's record and the accession number of its study.
+    pub reports: Vec<(String, String)>,
     pub unlinked: Vec<Unlinked>,
     /// Rows of the theatre list that tell nothing of a hip: cancelled, another bone, no words.
     pub unused: Vec<Unlinked>,
@@ -86,6 +88,13 @@ pub fn label(
 ) -> Labelled {
     let mut out = Labelled::default();
     let of_study = link_reports(studies, reports, settings, &mut out.unlinked);
+    out.reports = of_study
+        .iter()
+        .flat_map(|(accession, own)| {
+            own.iter()
+                .map(|report| (report.record.clone(), (*accession).to_owned()))
+        })
+        .collect();
     let mut patients: HashMap<&str, Vec<&Study>> = HashMap::new();
     for study in studies {
         patients.entry(&study.patient_id).or_default().push(study);

@@ -483,10 +483,12 @@ impl<R: Read> Table<R> {
 const ISO: &[time::format_description::BorrowedFormatItem<'_>] =
     time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
 
-pub(crate) fn iso(when: PrimitiveDateTime) -> String {
+/// As text: `2024-09-11T15:30:00`.
+pub fn iso(when: PrimitiveDateTime) -> String {
     when.format(ISO).unwrap_or_default()
 }
 
-pub(crate) fn parse_iso(text: &str) -> Option<PrimitiveDateTime> {
+/// Reads what [`iso`] writes.
+pub fn parse_iso(text: &str) -> Option<PrimitiveDateTime> {
     PrimitiveDateTime::parse(text, ISO).ok()
 }

@@ -11,31 +11,10 @@ use domain::Side;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
+pub use domain::cohort::{Evidence, Location};
 pub use operation::{OperationKind, OperationReading};
 pub use reading::{Finding, FollowUp, ReportReading, Statement};
 use text::{Dictionary, Headings, Section};
-
-/// Where a hip is broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Location {
-    /// Femoral neck, the basicervical ones included (AO 31-B).
-    Intracapsular,
-    /// Trochanteric and subtrochanteric (AO 31-A).
-    Extracapsular,
-}
-
-/// The words that made a statement, and the rule that found them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Evidence {
-    /// Name of the rule.
-    pub rule: String,
-    /// Bytes of the text that was read: `start..end`.
-    pub start: usize,
-    pub end: usize,
-    /// That stretch of the text.
-    pub words: String,
-}
 
 /// Why a rules file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -331,15 +310,6 @@ fn expression(text: &str, macros: &BTreeMap<String, String>) -> String {
     let start = if begins { r"(?:\b|^)" } else { "" };
     let end = if ends { r"(?:\b|$)" } else { "" };
     format!("{start}(?:{out}){end}")
-}
-
-impl Location {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Location::Intracapsular => "intracapsular",
-            Location::Extracapsular => "extracapsular",
-        }
-    }
 }
 
 /// The other one.

@@ -3,6 +3,7 @@
 use domain::{AccountId, Answer, AnswerValue, ImageReading, Side, SopUid, StudyUid, Timestamp};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
+use crate::cohort_review::enqueue_correction;
 use crate::connection::Db;
 use crate::detail::{answers_of, newest_readings};
 use crate::entity::{account, answer, instance};
@@ -59,6 +60,9 @@ impl Db {
             ..Default::default()
         };
         let id = answer::Entity::insert(row).exec(txn).await?.last_insert_id;
+        if !new.agrees {
+            enqueue_correction(txn, &new.study_uid, new.side, new.value, &reader.name).await?;
+        }
         let readings: Vec<ImageReading> = newest_readings(txn, study.id)
             .await?
             .into_values()

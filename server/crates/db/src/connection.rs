@@ -17,7 +17,7 @@ use sea_orm::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// How long a statement waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -77,8 +77,17 @@ impl Db {
     }
 
     /// Brings the schema up to date.
+    ///
+    /// # Errors
+    /// [`Error::Newer`] where the schema is ahead of this version; nothing is changed then.
     pub async fn migrate(&self) -> Result<()> {
         let txn = self.write().await?;
+        let known = Migrator::migrations();
+        let applied = Migrator::get_migration_models(&txn.txn).await?;
+        let unknown = |version: &String| known.iter().all(|migration| migration.name() != version);
+        if let Some(newer) = applied.into_iter().map(|model| model.version).find(unknown) {
+            return Err(Error::Newer(newer));
+        }
         Migrator::up(&txn.txn, None).await?;
         txn.commit().await?;
         self.optimize().await

@@ -23,6 +23,17 @@ pub enum Error {
     UnknownStudy(StudyUid),
     #[error("no image {0} in that study")]
     UnknownInstance(SopUid),
+    /// A newer version has been here.
+    #[error("this database was made by a newer version of Shenton (it has the schema step {0}): install that version")]
+    Newer(String),
+    #[error("there is no cohort {0:?}")]
+    UnknownCohort(String),
+    /// Another reviewer was faster, or what was shown is no longer so.
+    #[error("{0}")]
+    Stale(&'static str),
+    /// The database's own guard refused: a locked test set, a history that is append-only.
+    #[error("{0}")]
+    Refused(String),
     /// A number that does not fit its column.
     #[error("{what} is {value}, more than the database can hold")]
     TooLarge { what: &'static str, value: u64 },

@@ -54,6 +54,22 @@ pub enum Recorded {
     Differs,
     /// The study belongs to another site and the sender may not add to it: refused.
     OtherSite,
+    /// The study is of another patient, by Patient ID: refused.
+    OtherPatient,
+}
+
+/// Whose a study is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    pub site: SiteId,
+    pub patient_id: String,
+}
+
+impl Owner {
+    /// Whether an instance with this Patient ID may be of the same patient; an empty one says nothing.
+    pub fn may_be(&self, patient_id: &str) -> bool {
+        self.patient_id.is_empty() || patient_id.is_empty() || self.patient_id == patient_id
+    }
 }
 
 /// A stored instance.
@@ -120,6 +136,7 @@ impl Db {
         }
         let study_id = match find_study(txn, &new.study_uid).await? {
             Some(study) if new.restrict_to_site && study.site != new.site.0 => return Ok(Recorded::OtherSite),
+            Some(study) if !owner(&study).may_be(&new.patient_id) => return Ok(Recorded::OtherPatient),
             Some(study) => {
                 let id = study.id;
                 let mut next = study.clone();
@@ -165,6 +182,11 @@ impl Db {
         Ok(study.map(|study| Instance::new(row, &study)))
     }
 
+    /// Whose a study is; `None` where there is no such study.
+    pub async fn owner_of(&self, study: &StudyUid) -> Result<Option<Owner>> {
+        Ok(find_study(self.read(), study).await?.as_ref().map(owner))
+    }
+
     /// Every instance of a study, in order of arrival; empty where there is no such study.
     pub async fn instances_of(&self, study: &StudyUid) -> Result<Vec<Instance>> {
         let txn = self.snapshot().await?;
@@ -177,6 +199,13 @@ impl Db {
             .all(&txn)
             .await?;
         Ok(rows.into_iter().map(|row| Instance::new(row, &study)).collect())
+    }
+}
+
+fn owner(study: &study::Model) -> Owner {
+    Owner {
+        site: SiteId(study.site.clone()),
+        patient_id: study.patient_id.clone(),
     }
 }
 

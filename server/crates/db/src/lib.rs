@@ -3,6 +3,8 @@
 mod accounts;
 mod answers;
 mod audit;
+mod cohort;
+mod cohort_review;
 mod connection;
 mod detail;
 mod entity;
@@ -10,6 +12,7 @@ mod error;
 mod ingest;
 mod quarantine;
 mod queue;
+mod saved_views;
 mod sessions;
 mod settings;
 mod study_state;
@@ -18,9 +21,11 @@ mod worklist;
 
 pub use answers::NewAnswer;
 pub use audit::AuditCheck;
+pub use cohort::{Imported, NewCohort, NewHip, NewRecord, StoredHip, StoredRecord};
+pub use cohort_review::{Decided, NewDecision, NewRound, Queued, ReviewerPairs};
 pub use connection::Db;
 pub use error::Error;
-pub use ingest::{Instance, NewInstance, Recorded};
+pub use ingest::{Instance, NewInstance, Owner, Recorded};
 pub use queue::Claim;
 
 type Result<T, E = Error> = std::result::Result<T, E>;

@@ -133,6 +133,13 @@ impl StoreStatus {
 pub trait Store: Send + Sync + 'static {
     /// Keeps the instance; the peer hears the status that this returns.
     fn store(&self, instance: Received) -> impl Future<Output = StoreStatus> + Send;
+
+    /// Notes an instance of which the listener itself kept nothing: it, or all that was on its way, was too long. The
+    /// peer hears `status`; `bytes` is the length of the data set.
+    fn not_stored(&self, instance: Received, bytes: usize, status: StoreStatus) -> impl Future<Output = ()> + Send {
+        let _ = (instance, bytes, status);
+        std::future::ready(())
+    }
 }
 
 /// Why a listener could not start.
@@ -546,23 +553,27 @@ impl<S: Store> Session<S> {
             file,
             data_set_at,
             refused,
+            seen,
             reservation,
-            ..
         } = incoming;
+        let received = Received {
+            calling_ae: agreed.calling_ae.clone(),
+            peer: self.peer,
+            sop_class_uid: request.sop_class_uid.clone(),
+            sop_instance_uid: request.sop_instance_uid.clone(),
+            transfer_syntax,
+            // Where it was refused its bytes are gone.
+            data_set_at: data_set_at.min(file.len()),
+            file,
+        };
         let status = match refused {
-            Some(status) => status,
-            None => {
-                let received = Received {
-                    calling_ae: agreed.calling_ae.clone(),
-                    peer: self.peer,
-                    sop_class_uid: request.sop_class_uid.clone(),
-                    sop_instance_uid: request.sop_instance_uid.clone(),
-                    transfer_syntax,
-                    file,
-                    data_set_at,
-                };
-                self.store.store(received).await
+            Some(status) => {
+                if request.field == C_STORE_RQ {
+                    self.store.not_stored(received, seen, status.clone()).await;
+                }
+                status
             }
+            None => self.store.store(received).await,
         };
         drop(reservation);
         self.respond(stream, agreed, context, &request, status.code, &status.comment)

@@ -250,7 +250,7 @@ impl Models {
         }
     }
 
-    fn crops(&self, image: &GreyImage, crops: &[(Side, [f32; 4])], side: usize) -> Tensor<4> {
+    pub(crate) fn crops(&self, image: &GreyImage, crops: &[(Side, [f32; 4])], side: usize) -> Tensor<4> {
         let pictures = crops
             .iter()
             .map(|&(name, square)| preprocess::crop(image, square, side, name == Side::Left))

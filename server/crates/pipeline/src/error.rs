@@ -37,6 +37,9 @@ pub enum Error {
         value: String,
         expected: &'static str,
     },
+    /// A device that cannot be opened, in its own words.
+    #[error("{0}")]
+    Device(String),
     #[error("configuration: {0}")]
     Config(String),
 }

@@ -2,6 +2,7 @@
 
 pub mod analyse;
 mod error;
+mod features;
 mod fused;
 mod kernels;
 pub mod models;

@@ -1,6 +1,7 @@
 //! The folder of four trained networks: what lies in it, how it is checked and loaded.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -458,23 +459,7 @@ impl Models {
     /// # Errors
     /// Where a file is missing, damaged or of another network, or the CPU fails the self-test.
     pub fn load(dir: &Path, choice: DeviceChoice) -> Result<Models, Error> {
-        let mut fallback = None;
-        for (name, device) in gpus(choice) {
-            let tried = match device {
-                Ok(device) => std::panic::catch_unwind(|| Self::load_on(dir, device, &name))
-                    .unwrap_or_else(|cause| Err(Error::Config(panic_words(&*cause)))),
-                Err(reason) => Err(Error::Config(reason)),
-            };
-            match tried {
-                Ok(models) => return Ok(models),
-                // A bad folder is as bad on the CPU, which then says so.
-                Err(error) => {
-                    tracing::warn!(device = name, %error, "device not taken, using the cpu");
-                    fallback.get_or_insert(format!("{name}: {error}"));
-                }
-            }
-        }
-        let mut models = Self::load_on(dir, Device::flex(), CPU)?;
+        let (mut models, fallback) = first_that_works(gpus(choice), |device, name| Self::load_on(dir, device, name))?;
         models.fallback = fallback;
         Ok(models)
     }
@@ -586,9 +571,34 @@ fn gpus(choice: DeviceChoice) -> Vec<(String, Result<Device, String>)> {
     }
 }
 
+/// Loads on the first device that can be opened and proves itself, in the end on the CPU; with why the first of those
+/// before it was not taken.
+fn first_that_works<T>(
+    gpus: Vec<(String, Result<Device, String>)>,
+    load: impl Fn(Device, &str) -> Result<T, Error>,
+) -> Result<(T, Option<String>), Error> {
+    let mut fallback = None;
+    for (name, device) in gpus {
+        let tried = match device {
+            // A driver that gives up panics.
+            Ok(device) => catch_unwind(AssertUnwindSafe(|| load(device, &name)))
+                .unwrap_or_else(|cause| Err(Error::Device(panic_words(&*cause)))),
+            Err(reason) => Err(Error::Device(reason)),
+        };
+        match tried {
+            Ok(loaded) => return Ok((loaded, fallback)),
+            // A bad folder is as bad on the CPU, which then says so.
+            Err(error) => {
+                fallback.get_or_insert(format!("{name}: {error}"));
+            }
+        }
+    }
+    Ok((load(Device::flex(), CPU)?, fallback))
+}
+
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn opened(open: impl FnOnce() -> Device + std::panic::UnwindSafe) -> Result<Device, String> {
-    std::panic::catch_unwind(open).map_err(|cause| panic_words(&*cause))
+    catch_unwind(open).map_err(|cause| panic_words(&*cause))
 }
 
 /// What a panic said.
@@ -620,4 +630,44 @@ pub fn summaries(dir: &Path) -> Result<Vec<ModelSummary>, Error> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(device: &str) -> Error {
+        Error::SelfTest {
+            network: "metal",
+            device: device.to_owned(),
+            reason: "output 0 is 0.1 where 0.9 was recorded".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_device_that_is_absent_panics_or_fails_its_self_test_is_passed_over_with_the_first_reason() {
+        let absent = || ("wgpu".to_owned(), Err("no adapter".to_owned()));
+        let there = |name: &str| (name.to_owned(), Ok(Device::flex()));
+        // Each of these devices does what its name says.
+        let load = |_: Device, name: &str| match name {
+            "panics" => panic!("the driver gave up"),
+            "wrong" => Err(failed(name)),
+            name => Ok(name.to_owned()),
+        };
+        let check = |gpus: Vec<(String, Result<Device, String>)>, device: &str, reason: Option<&str>| {
+            let (taken, fallback) = first_that_works(gpus, load).unwrap();
+            assert_eq!((taken.as_str(), fallback.as_deref()), (device, reason));
+        };
+        check(vec![], CPU, None);
+        check(vec![there("good")], "good", None);
+        check(vec![absent()], CPU, Some("wgpu: no adapter"));
+        check(vec![there("panics")], CPU, Some("panics: the driver gave up"));
+        let wrong = "wrong: the metal network fails its self-test on wrong: output 0 is 0.1 where 0.9 was recorded";
+        check(vec![there("wrong")], CPU, Some(wrong));
+        check(vec![there("wrong"), there("good")], "good", Some(wrong));
+        check(vec![there("wrong"), absent(), there("panics")], CPU, Some(wrong));
+        // Where the CPU fails too, nothing runs.
+        let error = first_that_works(vec![absent()], |_, name| Err::<(), _>(failed(name))).unwrap_err();
+        assert!(error.to_string().contains("self-test on cpu"), "{error}");
+    }
 }

@@ -575,6 +575,18 @@ impl DenseNet {
         Tensor::cat(vec![self.fracture.forward(x.clone()), self.location.forward(x)], 1)
     }
 
+    /// The features that the heads weigh, and then the outputs of [`DenseNet::forward`].
+    ///
+    /// # Shapes
+    /// `[n, 1, input, input]` to `[n, channels + 5]`.
+    pub fn pooled(&self, x: Tensor<4>) -> Tensor<2> {
+        let x = self.features(x, None);
+        let [n, c, ..] = x.dims();
+        let x = x.mean_dim(3).mean_dim(2).reshape([n, c]);
+        let heads = [self.fracture.forward(x.clone()), self.location.forward(x.clone())];
+        Tensor::cat([vec![x], heads.to_vec()].concat(), 1)
+    }
+
     /// Class activation map (Zhou 2016): what each place of the last map adds to the fracture's logit over the other
     /// one's. Its mean and the head's bias make the difference of the two logits.
     ///

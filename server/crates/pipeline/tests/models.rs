@@ -96,10 +96,16 @@ fn every_model_has_a_card() {
 
 #[test]
 fn a_device_that_this_build_lacks_falls_back_with_a_reason() {
-    if cfg!(not(feature = "cuda")) {
-        let models = Models::load(&committed(), DeviceChoice::Cuda).unwrap();
+    for (choice, built, words) in [
+        (DeviceChoice::Cuda, cfg!(feature = "cuda"), "CUDA"),
+        (DeviceChoice::Wgpu, cfg!(feature = "wgpu"), "wgpu"),
+    ] {
+        if built {
+            continue;
+        }
+        let models = Models::load(&committed(), choice).unwrap();
         assert_eq!(models.device(), "cpu (flex)");
-        assert!(models.fallback().unwrap().contains("CUDA"), "{:?}", models.fallback());
+        assert!(models.fallback().unwrap().contains(words), "{:?}", models.fallback());
     }
 }
 

@@ -122,8 +122,10 @@ mod tests {
     #[test]
     fn nested_files_are_sound_but_for_their_depth() {
         let plain = decode(&DicomBuilder::default().build(), &Limits::default()).unwrap();
-        for bytes in [nested_sequences(100_000), nested_sequences_of_defined_length(100_000)] {
-            assert_eq!(decode(&bytes, &Limits::default()).unwrap(), plain);
+        for nested in [nested_sequences, nested_sequences_of_defined_length] {
+            assert_eq!(decode(&nested(100), &Limits::default()).unwrap(), plain);
+            let refused = decode(&nested(100_000), &Limits::default()).unwrap_err();
+            assert!(matches!(refused, Error::TooDeep { .. }), "{refused}");
         }
         // Another reader agrees, at a depth that it bears.
         for bytes in [nested_sequences(20), nested_sequences_of_defined_length(20)] {

@@ -82,6 +82,38 @@ pub fn absurd(study: &str, instance: &str, transfer_syntax: &str) -> Vec<u8> {
     file
 }
 
+/// Deep nesting and absurd dimensions, with their SOP Instance UIDs below `root`. The first is deep and sound; every
+/// other one must be refused.
+pub fn monsters(root: &str) -> Vec<(String, Vec<u8>)> {
+    let explicit = "1.2.840.10008.1.2.1";
+    let deflated = "1.2.840.10008.1.2.1.99";
+    let jpeg = "1.2.840.10008.1.2.4.70";
+    let mut monsters = Vec::new();
+    for depth in [100, 10_000, 100_000, 1_000_000] {
+        let instance = format!("{root}.66.{depth}");
+        monsters.push((instance.clone(), nested(&format!("{root}.66"), &instance, depth)));
+    }
+    for (number, transfer_syntax) in [explicit, jpeg, deflated].into_iter().enumerate() {
+        let instance = format!("{root}.67.{number}");
+        monsters.push((
+            instance.clone(),
+            absurd(&format!("{root}.67"), &instance, transfer_syntax),
+        ));
+    }
+    monsters
+}
+
+/// A picture in a transfer syntax that no radiograph has: a film in MPEG-4.
+pub fn unsupported(study: &str, instance: &str) -> Vec<u8> {
+    let mut file = head(DX, study, instance, "1.2.840.10008.1.2.4.102");
+    image(&mut file, 1, None, "MONOCHROME2", 8, 8);
+    file.extend_from_slice(&[0xE0, 0x7F, 0x10, 0x00, b'O', b'B', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF]);
+    file.extend_from_slice(&[0xFE, 0xFF, 0x00, 0xE0, 0, 0, 0, 0]);
+    file.extend_from_slice(&[0xFE, 0xFF, 0x00, 0xE0, 4, 0, 0, 0, 1, 2, 3, 4]);
+    file.extend_from_slice(&[0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0]);
+    file
+}
+
 /// A sound colour image.
 pub fn colour(study: &str, instance: &str) -> Vec<u8> {
     let mut file = head("1.2.840.10008.5.1.4.1.1.7", study, instance, "1.2.840.10008.1.2.1");

@@ -44,6 +44,29 @@ async fn other_bytes_under_the_same_uid_are_refused() {
 }
 
 #[tokio::test]
+async fn another_patient_in_a_known_study_is_refused() {
+    let db = memory().await;
+    let mut nameless = instance("1", "1.1", 100);
+    nameless.patient_id = String::new();
+    db.record_instance(nameless).await.unwrap();
+    // The first that names a patient decides; one that names none may be anyone.
+    for (sop, patient, expect) in [
+        ("1.2", "P1", Recorded::New),
+        ("1.3", "P2", Recorded::OtherPatient),
+        ("1.4", "", Recorded::New),
+        ("1.5", "P1", Recorded::New),
+    ] {
+        let mut next = instance("1", sop, 200);
+        next.patient_id = patient.into();
+        assert_eq!(db.record_instance(next).await.unwrap(), expect, "{sop}");
+    }
+    assert!(db.instance(&SopUid::from("1.3")).await.unwrap().is_none());
+    let owner = db.owner_of(&uid("1")).await.unwrap().unwrap();
+    assert_eq!((owner.site.as_str(), owner.patient_id.as_str()), ("main", "P1"));
+    assert_eq!(db.owner_of(&uid("2")).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn another_site_is_refused_only_where_it_is_restricted() {
     let db = memory().await;
     let mut first = instance("1", "1.1", 100);

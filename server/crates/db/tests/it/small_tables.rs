@@ -1,9 +1,9 @@
 //! Sessions, settings, quarantine, and the connection itself.
 
 use db::Db;
-use domain::QuarantineItem;
+use domain::{QuarantineItem, Role, SiteId, StudyQuery, StudySort};
 
-use crate::util::{at, file, instance, memory, uid};
+use crate::util::{at, file, instance, memory, uid, url};
 
 #[tokio::test]
 async fn sessions_live_until_they_expire() {
@@ -70,6 +70,66 @@ async fn quarantine_lists_the_newest_first() {
 }
 
 #[tokio::test]
+async fn each_reader_keeps_views_of_the_worklist() {
+    let db = memory().await;
+    let site = SiteId::from("main");
+    let anna = db
+        .create_user("anna", Role::Reader, &site, "-", at(0))
+        .await
+        .unwrap()
+        .id;
+    let berta = db
+        .create_user("berta", Role::Reader, &site, "-", at(0))
+        .await
+        .unwrap()
+        .id;
+    let query = StudyQuery {
+        search: "hip left".into(),
+        unanswered_only: true,
+        sort: StudySort::Patient,
+        page: 7,
+        per_page: 50,
+        ..StudyQuery::default()
+    };
+    let kept = db.save_view(anna, "Night", &query, at(1)).await.unwrap();
+    assert_eq!(kept.name, "Night");
+    assert_eq!(
+        kept.query,
+        StudyQuery {
+            page: 0,
+            ..query.clone()
+        }
+    );
+    assert_eq!(db.saved_views(anna).await.unwrap(), [kept.clone()]);
+    assert_eq!(db.saved_views(berta).await.unwrap(), []);
+
+    // The same name replaces, another account's view of that name stays.
+    let hers = db.save_view(berta, "Night", &query, at(2)).await.unwrap();
+    let bare = StudyQuery::default();
+    let replaced = db.save_view(anna, "Night", &bare, at(3)).await.unwrap();
+    assert_eq!((replaced.id, &replaced.query), (kept.id, &bare));
+    db.save_view(anna, "Failed", &bare, at(4)).await.unwrap();
+    let names: Vec<String> = db
+        .saved_views(anna)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|view| view.name)
+        .collect();
+    assert_eq!(names, ["Night", "Failed"]);
+
+    // Nobody forgets another's view.
+    assert!(!db.delete_view(anna, hers.id).await.unwrap());
+    assert!(db.delete_view(berta, hers.id).await.unwrap());
+    assert!(!db.delete_view(berta, hers.id).await.unwrap());
+    assert!(
+        db.save_view(domain::AccountId(99), "Night", &bare, at(5))
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
 async fn a_file_outlives_its_connection() {
     let folder = tempfile::tempdir().unwrap();
     let db = file(&folder).await;
@@ -92,4 +152,21 @@ async fn a_file_that_is_no_database_is_an_error() {
     let opened = async { Db::connect(&url).await?.migrate().await };
     assert!(opened.await.is_err());
     assert!(Db::connect("sqlite:///no/such/folder/x.db?mode=rwc").await.is_err());
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_left_alone() {
+    use sea_orm::ConnectionTrait;
+
+    let folder = tempfile::tempdir().unwrap();
+    file(&folder).await.set_setting("quiet", "5").await.unwrap();
+    let raw = sea_orm::Database::connect(url(&folder)).await.unwrap();
+    let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m20991231_000001_more', 1)";
+    raw.execute_unprepared(newer).await.unwrap();
+
+    let db = Db::connect(&url(&folder)).await.unwrap();
+    let error = db.migrate().await.unwrap_err();
+    assert!(matches!(&error, db::Error::Newer(step) if step == "m20991231_000001_more"));
+    assert!(error.to_string().contains("newer version"), "{error}");
+    assert_eq!(db.setting("quiet").await.unwrap().as_deref(), Some("5"));
 }
