@@ -58,7 +58,7 @@ features=(bulk-memory bulk-memory-opt call-indirect-overlong multivalue mutable-
 if [ "$optimise" = yes ]; then
     node_folder="$(.ci/node.sh)"
     binaryen="$node_folder/node_modules/binaryen"
-    node "$here/trim.mjs" "$binaryen" "$out/frontend_bg.wasm" "$build/trimmed.wasm"
+    node "$here/trim.mjs" "$out/frontend_bg.wasm" "$build/trimmed.wasm"
     say "browser bundle: wasm-opt"
     node "$binaryen/bin/wasm-opt" -Oz --converge --strip-debug "${features[@]/#/--enable-}" "$build/trimmed.wasm" -o "$out/frontend_bg.wasm"
 fi

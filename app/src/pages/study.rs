@@ -20,7 +20,7 @@ use crate::components::when::When;
 use crate::query::{self, STUDIES_A_PAGE};
 use crate::viewer::{Command, ImageViewer, KEYS, Port, region};
 use crate::wire::{AnswerInput, Session};
-use crate::{Desk, SignedIn, browser, words};
+use crate::{Desk, SignedIn, browser, data, words};
 
 /// One study: the picture on the left, the findings and the answers on the right.
 #[component]
@@ -33,8 +33,8 @@ pub fn StudyPage() -> impl IntoView {
         search: desk.search.get().trim().to_owned(),
         ..map.with(query::worklist)
     });
-    let detail = Resource::new(move || uid.get(), api::study::study);
-    let neighbours = Resource::new(move || (uid.get(), list.get()), |(uid, list)| neighbours(uid, list));
+    let detail = data::resource(move || uid.get(), api::study::study);
+    let neighbours = data::resource(move || (uid.get(), list.get()), |(uid, list)| neighbours(uid, list));
     let session = expect_context::<SignedIn>().0;
     view! {
         <Title text="Study"/>
