@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use domain::{Command, ViewerOptions, ViewerState};
-use imaging::{Affine, DisplayLut, KeptView, ResolvedView};
+use imaging::{Affine, DisplayLut, Frame, KeptView, ResolvedView};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{
@@ -187,6 +187,21 @@ impl Shared {
             *self.told.borrow_mut() = Some(state);
             (self.callbacks.on_state)(json);
         }
+    }
+
+    /// Shows a picture.
+    fn show(self: &Rc<Self>, frame: Rc<Frame>) {
+        {
+            let mut inner = self.inner.borrow_mut();
+            inner.progress = 1.0;
+            inner.resize();
+            inner.controller.open(frame);
+            inner.upload();
+        }
+        // As it opened, or as it came back, it is kept already.
+        self.follow();
+        self.remember_kept();
+        self.after_change();
     }
 
     /// Every other viewer on the page.
@@ -472,18 +487,7 @@ fn start_loading(shared: &Rc<Shared>) {
             return;
         };
         match loaded {
-            Ok(frame) => {
-                {
-                    let mut inner = shared.inner.borrow_mut();
-                    inner.progress = 1.0;
-                    inner.resize();
-                    inner.controller.open(frame);
-                    inner.upload();
-                }
-                shared.follow();
-                shared.remember_kept();
-                shared.after_change();
-            }
+            Ok(frame) => shared.show(frame),
             Err(LoadError::Cancelled) => {}
             Err(error) => shared.change(|inner| inner.error = Some(error.to_string())),
         }
