@@ -54,7 +54,7 @@ pub fn mounted(canvas: HtmlCanvasElement, options: ViewerOptions, callbacks: Cal
         keep_timer: Cell::new(None),
         keeping: RefCell::new(None),
         linked: RefCell::new(None),
-        frame_requested: Cell::new(false),
+        frame_requested: Cell::new(None),
         drawing: RefCell::new(None),
         abort: AbortController::new().ok(),
     });
@@ -94,6 +94,10 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.hand_over();
+        // A frame that was asked for would call what is gone by then.
+        if let (Some(frame), Some(window)) = (self.shared.frame_requested.take(), web_sys::window()) {
+            let _ = window.cancel_animation_frame(frame);
+        }
         if let Some(abort) = &self.shared.abort {
             abort.abort();
         }
@@ -155,7 +159,8 @@ struct Shared {
     keeping: RefCell<Option<Closure<dyn FnMut()>>>,
     /// What the other viewers know of this one.
     linked: RefCell<Option<Link>>,
-    frame_requested: Cell<bool>,
+    /// The display's frame that was asked for.
+    frame_requested: Cell<Option<i32>>,
     drawing: RefCell<Option<Closure<dyn FnMut()>>>,
     abort: Option<AbortController>,
 }
@@ -294,7 +299,7 @@ impl Shared {
 
     /// Draws with the display's next frame, however many changes come before it.
     fn request_drawing(self: &Rc<Self>) {
-        if self.frame_requested.replace(true) {
+        if self.frame_requested.get().is_some() {
             return;
         }
         let mut drawing = self.drawing.borrow_mut();
@@ -302,19 +307,14 @@ impl Shared {
             let weak = Rc::downgrade(self);
             Closure::new(move || {
                 if let Some(shared) = weak.upgrade() {
-                    shared.frame_requested.set(false);
+                    shared.frame_requested.set(None);
                     shared.inner.borrow_mut().draw();
                 }
             })
         });
-        let requested = web_sys::window().is_some_and(|window| {
-            window
-                .request_animation_frame(callback.as_ref().unchecked_ref())
-                .is_ok()
-        });
-        if !requested {
-            self.frame_requested.set(false);
-        }
+        let function = callback.as_ref().unchecked_ref();
+        let requested = web_sys::window().and_then(|window| window.request_animation_frame(function).ok());
+        self.frame_requested.set(requested);
     }
 }
 
