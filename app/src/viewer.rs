@@ -3,6 +3,7 @@
 //! The pixels are drawn by the crate `viewer`, a WebAssembly module of its own that is loaded with the first picture
 //! (`module.rs`). The page is the same without it, less the picture.
 
+#[cfg(feature = "hydrate")]
 mod module;
 mod pane;
 mod toolbar;
@@ -13,6 +14,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use crate::{AppError, api, words};
+#[cfg(feature = "hydrate")]
 use module::Viewer;
 use pane::{Pane, StatusLine};
 use toolbar::Toolbar;
@@ -23,6 +25,9 @@ const FIRST_OPACITY: f32 = 0.6;
 /// The line between the page and one mounted viewer.
 #[derive(Clone, Copy)]
 pub struct Port {
+    /// The browser's alone: the server may drop a page on another thread than the one that made it, and this must not
+    /// leave its own.
+    #[cfg(feature = "hydrate")]
     viewer: StoredValue<Option<Viewer>, LocalStorage>,
     pub state: RwSignal<State>,
     /// Why what the reader changed could not be kept.
@@ -32,6 +37,7 @@ pub struct Port {
 impl Default for Port {
     fn default() -> Self {
         Self {
+            #[cfg(feature = "hydrate")]
             viewer: StoredValue::new_local(None),
             state: RwSignal::new(State {
                 boxes_visible: true,
@@ -43,10 +49,15 @@ impl Default for Port {
 }
 
 impl Port {
+    #[cfg(not(feature = "hydrate"))]
+    pub fn send(self, _: Command) {}
+
+    #[cfg(feature = "hydrate")]
     pub fn send(self, command: Command) {
         self.with(|viewer| viewer.command(command));
     }
 
+    #[cfg(feature = "hydrate")]
     fn with(self, how: impl FnOnce(&Viewer)) {
         self.viewer.try_with_value(|viewer| viewer.as_ref().map(how));
     }

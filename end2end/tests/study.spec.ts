@@ -72,6 +72,7 @@ test('the processor draws what the graphics device draws', async ({ page, server
   try {
     const context = await other.newContext({ baseURL: server.url, storageState: session, viewport: page.viewportSize() });
     const plain = await context.newPage();
+    await plain.route('**/api/kept_view', (route) => route.fulfill({ json: null }));
     await plain.goto(address);
     await pictureIsThere(plain);
     await expect(plain.locator('.status-line')).toContainText('CPU');

@@ -293,7 +293,7 @@ test.describe('what a reader left', () => {
     const words = /\d+\.\d mm \(at the detector\)/.exec(await status(page).innerText())![0];
     const left = await greys(page);
     // It is kept on the way, or at the latest when the page is left for another.
-    await page.getByRole('link', { name: 'Worklist' }).click();
+    await page.locator('a.back').click();
     await expect(page).not.toHaveURL(/study/);
     expect((await saved).status()).toBe(200);
     await page.goto(address);

@@ -46,9 +46,9 @@ pub fn is_typing(event: &ev::KeyboardEvent) -> bool {
     };
     match element.tag_name().as_str() {
         "TEXTAREA" | "SELECT" => true,
-        // Space and the arrows belong to a radio button, letters do not.
+        // Space and the arrows belong to a radio button or a slider, letters do not.
         "INPUT" => match element.get_attribute("type").as_deref() {
-            Some("radio" | "checkbox") => event.key().len() > 1 || event.key() == " ",
+            Some("radio" | "checkbox" | "range") => event.key().len() > 1 || event.key() == " ",
             _ => true,
         },
         "BUTTON" | "A" | "SUMMARY" => event.key() == "Enter" || event.key() == " ",

@@ -216,7 +216,7 @@ pub fn StatusLine(panes: Panes) -> impl IntoView {
         <div class="status-line">
             {item("Zoom", |state| format!("{:.0} %", state.zoom * 100.0))}
             {item("Window", |state| format!("C {:.0} W {:.0}", state.window_center, state.window_width))}
-            {item("Picture", |state| {
+            {item("Shown", |state| {
                 let inverted = if state.inverted { ", inverted" } else { "" };
                 format!("{}{inverted}", state.orientation)
             })}

@@ -646,23 +646,16 @@ impl Controller {
 
     /// Enter or the space bar: sets a point at the keyboard's cursor. False where the tool sets none.
     pub fn set_point(&mut self) -> bool {
-        let (Some(_), Some(sizes)) = (self.kind(), self.sizes()) else {
+        let (Some(kind), Some(sizes)) = (self.kind(), self.sizes()) else {
             return false;
         };
         let at = self.pointer.unwrap_or(sizes.canvas.map(|v| v / 2.0));
-        self.gesture = self.gesture.wrapping_add(1);
         self.point(at, true);
+        self.over.overlays = true;
+        self.over.measurements = true;
         // A point under the cursor is not taken up: without a button held it could not be let go.
-        if self.marks.draft.is_none() {
-            self.marks.chosen = None;
-        }
-        let (kind, near) = (self.kind(), 0.0);
-        if let Some(kind) = kind {
-            self.over.overlays = true;
-            self.over.measurements = true;
-            let place = self.in_picture(at, sizes);
-            self.marks.press(kind, place, near);
-        }
+        let place = self.in_picture(at, sizes);
+        self.marks.set(kind, place);
         self.release();
         true
     }

@@ -78,17 +78,25 @@ fn distance(a: [f64; 2], b: [f64; 2]) -> f64 {
 impl Marks {
     /// The button or finger went down.
     pub fn press(&mut self, kind: Kind, at: [f64; 2], near: f64) -> Pressed {
+        let goes_on = self.draft.as_ref().is_some_and(|draft| draft.kind == kind);
+        if !goes_on && let Some(point) = self.grip(at, near) {
+            self.draft = None;
+            self.pressed_at = Some(at);
+            self.held = Some(point);
+            self.chosen = Some(point.0);
+            return Pressed::Took;
+        }
+        self.set(kind, at)
+    }
+
+    /// Sets a point, whatever lies there already.
+    pub fn set(&mut self, kind: Kind, at: [f64; 2]) -> Pressed {
         self.pressed_at = Some(at);
         if let Some(draft) = self.draft.as_mut().filter(|draft| draft.kind == kind) {
             draft.floating = at;
             return Pressed::Set;
         }
         self.draft = None;
-        if let Some(point) = self.grip(at, near) {
-            self.held = Some(point);
-            self.chosen = Some(point.0);
-            return Pressed::Took;
-        }
         if self.all.len() >= MAXIMUM_MEASUREMENTS {
             return Pressed::Refused;
         }

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use domain::{Command, ViewerOptions, ViewerState};
-use imaging::{Affine, DisplayLut, KeptView, ResolvedView};
+use imaging::{Affine, DisplayLut, Frame, KeptView, ResolvedView};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{
@@ -54,7 +54,7 @@ pub fn mounted(canvas: HtmlCanvasElement, options: ViewerOptions, callbacks: Cal
         keep_timer: Cell::new(None),
         keeping: RefCell::new(None),
         linked: RefCell::new(None),
-        frame_requested: Cell::new(false),
+        frame_requested: Cell::new(None),
         drawing: RefCell::new(None),
         abort: AbortController::new().ok(),
     });
@@ -94,6 +94,10 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.hand_over();
+        // A frame that was asked for would call what is gone by then.
+        if let (Some(frame), Some(window)) = (self.shared.frame_requested.take(), web_sys::window()) {
+            let _ = window.cancel_animation_frame(frame);
+        }
         if let Some(abort) = &self.shared.abort {
             abort.abort();
         }
@@ -155,7 +159,8 @@ struct Shared {
     keeping: RefCell<Option<Closure<dyn FnMut()>>>,
     /// What the other viewers know of this one.
     linked: RefCell<Option<Link>>,
-    frame_requested: Cell<bool>,
+    /// The display's frame that was asked for.
+    frame_requested: Cell<Option<i32>>,
     drawing: RefCell<Option<Closure<dyn FnMut()>>>,
     abort: Option<AbortController>,
 }
@@ -187,6 +192,21 @@ impl Shared {
             *self.told.borrow_mut() = Some(state);
             (self.callbacks.on_state)(json);
         }
+    }
+
+    /// Shows a picture.
+    fn show(self: &Rc<Self>, frame: Rc<Frame>) {
+        {
+            let mut inner = self.inner.borrow_mut();
+            inner.progress = 1.0;
+            inner.resize();
+            inner.controller.open(frame);
+            inner.upload();
+        }
+        // As it opened, or as it came back, it is kept already.
+        self.follow();
+        self.remember_kept();
+        self.after_change();
     }
 
     /// Every other viewer on the page.
@@ -279,7 +299,7 @@ impl Shared {
 
     /// Draws with the display's next frame, however many changes come before it.
     fn request_drawing(self: &Rc<Self>) {
-        if self.frame_requested.replace(true) {
+        if self.frame_requested.get().is_some() {
             return;
         }
         let mut drawing = self.drawing.borrow_mut();
@@ -287,19 +307,14 @@ impl Shared {
             let weak = Rc::downgrade(self);
             Closure::new(move || {
                 if let Some(shared) = weak.upgrade() {
-                    shared.frame_requested.set(false);
+                    shared.frame_requested.set(None);
                     shared.inner.borrow_mut().draw();
                 }
             })
         });
-        let requested = web_sys::window().is_some_and(|window| {
-            window
-                .request_animation_frame(callback.as_ref().unchecked_ref())
-                .is_ok()
-        });
-        if !requested {
-            self.frame_requested.set(false);
-        }
+        let function = callback.as_ref().unchecked_ref();
+        let requested = web_sys::window().and_then(|window| window.request_animation_frame(function).ok());
+        self.frame_requested.set(requested);
     }
 }
 
@@ -472,18 +487,7 @@ fn start_loading(shared: &Rc<Shared>) {
             return;
         };
         match loaded {
-            Ok(frame) => {
-                {
-                    let mut inner = shared.inner.borrow_mut();
-                    inner.progress = 1.0;
-                    inner.resize();
-                    inner.controller.open(frame);
-                    inner.upload();
-                }
-                shared.follow();
-                shared.remember_kept();
-                shared.after_change();
-            }
+            Ok(frame) => shared.show(frame),
             Err(LoadError::Cancelled) => {}
             Err(error) => shared.change(|inner| inner.error = Some(error.to_string())),
         }

@@ -244,6 +244,9 @@ fn the_keyboard_measures_too() {
     }
     assert_eq!(controller.state().measurements, ["90.0°"]);
     assert!(controller.over().unwrap().cursor.is_some());
+    // A new measurement begins at a point of an old one, and Escape gives it up.
+    controller.set_point();
+    assert!(controller.escape());
     controller.hover(Some([3.0, 3.0]));
     assert!(controller.over().unwrap().cursor.is_none());
     // Escape gives up a draft and nothing else.
