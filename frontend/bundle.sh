@@ -66,7 +66,7 @@ if [ "$optimise" = yes ] && ! node_folder="$(.ci/node.sh)"; then
 fi
 if [ "$optimise" = yes ]; then
     binaryen="$node_folder/node_modules/binaryen"
-    node "$here/trim.mjs" "$binaryen" "$out/frontend_bg.wasm" "$build/trimmed.wasm"
+    node "$here/trim.mjs" "$out/frontend_bg.wasm" "$build/trimmed.wasm"
     mv "$build/trimmed.wasm" "$out/frontend_bg.wasm"
     say "browser bundle: wasm-opt"
     for module in "${modules[@]}"; do

@@ -9,6 +9,7 @@ pub mod api;
 pub mod backend;
 mod browser;
 pub mod components;
+pub mod data;
 pub mod error;
 pub mod pages;
 pub mod query;
@@ -94,7 +95,7 @@ pub struct Desk {
 
 /// Who is signed in; asked once for each load of a page.
 #[derive(Clone, Copy)]
-pub struct SignedIn(pub Resource<Result<Option<Session>, AppError>>);
+pub struct SignedIn(pub Resource<Result<Option<Session>, AppError>, data::Bytes>);
 
 /// The application: header, routes, pages.
 #[component]
@@ -110,7 +111,7 @@ pub fn App() -> impl IntoView {
     };
     provide_context(desk);
     Effect::new(move |_| desk.ready.set(true));
-    provide_context(SignedIn(Resource::new(|| (), |()| api::session::session())));
+    provide_context(SignedIn(data::resource(|| (), |()| api::session::session())));
 
     view! {
         <Title formatter=|text: String| if text.is_empty() { "Shenton".to_owned() } else { format!("{text} · Shenton") }/>

@@ -77,7 +77,7 @@ pub fn status_of(status: u16, body: &str) -> Status {
     let not_sent = |reason: &str| Status::NotSent {
         reason: reason.to_owned(),
     };
-    let answer: Option<Answer> = serde_json::from_str(body).ok();
+    let answer: Option<Answer> = serde_json::from_slice(body.as_bytes()).ok();
     match (status, answer) {
         (
             200,

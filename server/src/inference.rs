@@ -114,7 +114,7 @@ pub async fn read_file(decoder: &Decoder, analyser: &Arc<dyn Analyser>, file: &P
     let metadata = match &decoded {
         Ok((metadata, _)) => Some(metadata.clone()),
         // A file without a readable picture may still say which one it is.
-        Err(DecodeError::Refused(_)) => decoder.metadata(file).await.ok(),
+        Err(DecodeError::Refused(_) | DecodeError::Crashed) => decoder.metadata(file).await.ok(),
         Err(_) => None,
     };
     let ids = metadata.map(|metadata| (StudyUid(metadata.study_uid), SopUid(metadata.sop_uid)));

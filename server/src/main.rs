@@ -11,7 +11,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
     unsafe_code,
     reason = "the name that jemalloc reads its settings from; no other symbol has it"
 )]
-#[unsafe(export_name = "_rjem_malloc_conf")]
+#[unsafe(export_name = "malloc_conf")]
 static SETTINGS: &[u8; 11] = b"thp:always\0";
 
 fn main() -> ExitCode {

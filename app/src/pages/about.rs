@@ -8,12 +8,12 @@ use crate::components::mark::ResultLabel;
 use crate::components::notice::Notice;
 use crate::components::presence::EyeMark;
 use crate::wire::ModelCard;
-use crate::words;
+use crate::{data, words};
 
 /// What the system is, how it reads, and which networks it holds.
 #[component]
 pub fn AboutPage() -> impl IntoView {
-    let cards = Resource::new(|| (), |()| models());
+    let cards = data::resource(|| (), |()| models());
     view! {
         <Title text="About"/>
         <div class="page">

@@ -7,13 +7,13 @@ use crate::api::accounts::{accounts, create_account, set_disabled, set_password}
 use crate::components::error_note::{ErrorNote, FormError};
 use crate::components::when::When;
 use crate::wire::NewAccount;
-use crate::{Desk, SignedIn, words};
+use crate::{Desk, SignedIn, data, words};
 
 /// The accounts, for the administrator.
 #[component]
 pub fn AccountsPage() -> impl IntoView {
     let changed = RwSignal::new(0u32);
-    let list = Resource::new(move || changed.get(), |_| accounts());
+    let list = data::resource(move || changed.get(), |_| accounts());
     let session = expect_context::<SignedIn>().0;
     view! {
         <Title text="Accounts"/>

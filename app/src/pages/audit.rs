@@ -10,14 +10,14 @@ use crate::components::pager::Pager;
 use crate::components::when::When;
 use crate::query::{self, ROWS_A_PAGE};
 use crate::wire::AuditCheck;
-use crate::{AppError, Desk, words};
+use crate::{AppError, Desk, data, words};
 
 /// Who did what, when, from where; for the administrator.
 #[component]
 pub fn AuditPage() -> impl IntoView {
     let map = use_query_map();
     let filter = Memo::new(move |_| map.with(query::audit));
-    let events = Resource::new(move || filter.get(), audit);
+    let events = data::resource(move || filter.get(), audit);
     view! {
         <Title text="Audit"/>
         <div class="page">

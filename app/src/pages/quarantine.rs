@@ -8,14 +8,14 @@ use crate::components::error_note::ErrorNote;
 use crate::components::pager::Pager;
 use crate::components::when::When;
 use crate::query::{self, ROWS_A_PAGE};
-use crate::words;
+use crate::{data, words};
 
 /// The files that were refused, for the administrator.
 #[component]
 pub fn QuarantinePage() -> impl IntoView {
     let map = use_query_map();
     let page = Memo::new(move |_| map.with(query::page));
-    let items = Resource::new(move || page.get(), |page| quarantine(page, ROWS_A_PAGE));
+    let items = data::resource(move || page.get(), |page| quarantine(page, ROWS_A_PAGE));
     view! {
         <Title text="Quarantine"/>
         <div class="page">

@@ -22,7 +22,7 @@ use crate::components::when::When;
 use crate::query::{self, STUDIES_A_PAGE};
 use crate::viewer::{ImageViewer, KEYS, Panes};
 use crate::wire::{AnswerInput, Session};
-use crate::{Desk, SignedIn, browser, words};
+use crate::{Desk, SignedIn, browser, data, words};
 use earlier::Earlier;
 
 /// One study: the picture on the left, the findings and the answers on the right.
@@ -36,8 +36,8 @@ pub fn StudyPage() -> impl IntoView {
         search: desk.search.get().trim().to_owned(),
         ..map.with(query::worklist)
     });
-    let detail = Resource::new(move || uid.get(), api::study::study);
-    let neighbours = Resource::new(move || (uid.get(), list.get()), |(uid, list)| neighbours(uid, list));
+    let detail = data::resource(move || uid.get(), api::study::study);
+    let neighbours = data::resource(move || (uid.get(), list.get()), |(uid, list)| neighbours(uid, list));
     let session = expect_context::<SignedIn>().0;
     view! {
         <Title text="Study"/>

@@ -15,7 +15,7 @@ use crate::api;
 use crate::components::error_note::ErrorNote;
 use crate::components::notice::Notice;
 use crate::query;
-use crate::{AppError, Desk, SignedIn, browser};
+use crate::{AppError, Desk, SignedIn, browser, data};
 use filters::Filters;
 use list::List;
 use table::{Empty, Place, Table};
@@ -39,10 +39,10 @@ pub fn WorklistPage() -> impl IntoView {
     });
     let list = List::new(query);
     provide_context(list);
-    let answer = Resource::new(move || query.get(), ask);
+    let answer = data::resource(move || query.get(), ask);
     let live = RwSignal::new(true);
-    let sites = Resource::new(|| (), |()| api::worklist::sites());
-    let views = Resource::new(|| (), |()| api::worklist::views());
+    let sites = data::resource(|| (), |()| api::worklist::sites());
+    let views = data::resource(|| (), |()| api::worklist::views());
     let session = expect_context::<SignedIn>().0;
 
     Effect::new(move |_| browser::on_change(live, move |_| list.ask_again()));

@@ -57,6 +57,9 @@ pub struct Image {
     age: Option<u32>,
     #[arg(long, value_enum)]
     sex: Option<SexChoice>,
+    /// What else the image is to show, separated by commas; diseases need an age that can have them.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    with: Vec<Extra>,
     /// Width in pixels where the full size is not needed.
     #[arg(long, value_name = "WIDTH", value_parser = clap::value_parser!(u32).range(16..=8192))]
     scale: Option<u32>,
@@ -155,6 +158,49 @@ enum SexChoice {
     Male,
 }
 
+/// Lookalikes of a fracture and things that are in the way.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Extra {
+    /// Wires and electrodes of an electrocardiogram.
+    Leads,
+    Buttons,
+    /// Edges of trolley and mattress.
+    Trolley,
+    /// Tubes and cables across the picture.
+    Lines,
+    Catheter,
+    Folds,
+    CalcifiedArteries,
+    Arthritis,
+    Paget,
+    HealedFracture,
+    /// A healed fracture with a mass of callus.
+    FrankCallus,
+    RamusFracture,
+    SpinalMetal,
+}
+
+impl Extra {
+    /// Makes sure of it in a configuration. Shares that fall with youth are set so high that a grown-up's are whole.
+    fn set(self, config: &mut Config) {
+        match self {
+            Extra::Leads => (config.leads, config.leads_chest) = (1.0, 1.0),
+            Extra::Buttons => config.buttons = 1.0,
+            Extra::Trolley => config.trolley = 1.0,
+            Extra::Lines => config.lines = 1.0,
+            Extra::Catheter => config.catheter = 1.0,
+            Extra::Folds => config.folds = 1.0,
+            Extra::CalcifiedArteries => config.calcified_arteries = 1.0,
+            Extra::Arthritis => config.arthritis = 1e6,
+            Extra::Paget => config.paget = 1e6,
+            Extra::HealedFracture => config.healed_fracture = 10.0,
+            Extra::FrankCallus => (config.healed_fracture, config.frank_callus) = (10.0, 1.0),
+            Extra::RamusFracture => config.ramus_fracture = 1.0,
+            Extra::SpinalMetal => config.spinal_metal = 1.0,
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum MetalChoice {
     None,
@@ -245,7 +291,11 @@ impl Image {
     }
 
     fn run(&self) -> anyhow::Result<()> {
-        let case = Case::draw(&Config::default(), &self.request()?, self.seed);
+        let mut config = Config::default();
+        for extra in &self.with {
+            extra.set(&mut config);
+        }
+        let case = Case::draw(&config, &self.request()?, self.seed);
         let frame = match self.scale {
             Some(width) if width < case.truth().columns => case.render_scaled(width as usize),
             _ => case.render(),

@@ -93,7 +93,11 @@ fn table() -> Vec<Row> {
     let parts = move |door: u32| move |caller| http::multipart([another(door)(caller).as_slice()]);
     vec![
         page("/", "/"),
-        get("/study/{study_uid}", &format!("/study/{STUDY}"), [303, 404, 200, 200, 200]),
+        get(
+            "/study/{study_uid}",
+            &format!("/study/{STUDY}"),
+            [303, 404, 200, 200, 200],
+        ),
         page("/upload", "/upload"),
         get("/audit", "/audit", [303, 403, 403, 403, 200]),
         get("/quarantine", "/quarantine", [303, 403, 403, 403, 200]),

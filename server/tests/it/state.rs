@@ -36,6 +36,7 @@ pub fn app_state(bench: &Bench) -> AppState {
 pub fn app_state_with(bench: &Bench, config: Config) -> AppState {
     let config = Config {
         ingest: bench.ingest_options.clone(),
+        models: crate::util::process::models(),
         ..config
     };
     AppState {

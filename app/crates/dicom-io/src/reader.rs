@@ -210,13 +210,13 @@ fn check_depth(bytes: &[u8], syntax: Syntax) -> Result<(), Error> {
     let mut open: Vec<(Option<usize>, Syntax)> = Vec::new();
     let mut at = 0;
     loop {
+        if open.len() > 2 * MAX_DEPTH {
+            return Err(Error::TooDeep { limit: MAX_DEPTH });
+        }
         while let Some((Some(end), _)) = open.last()
             && at >= *end
         {
             open.pop();
-        }
-        if open.len() > 2 * MAX_DEPTH {
-            return Err(Error::TooDeep { limit: MAX_DEPTH });
         }
         let syntax = open.last().map_or(syntax, |(_, syntax)| *syntax);
         let Ok(head) = header(bytes, at, syntax) else {
@@ -638,7 +638,7 @@ mod tests {
             let bytes = nested(depth, given);
             let read = Dataset::read(&bytes, 0, Syntax::IMPLICIT_LE);
             if depth > MAX_DEPTH {
-                assert_eq!(read.unwrap_err(), Error::TooDeep { limit: MAX_DEPTH }, "{depth}");
+                assert_eq!(read.err(), Some(Error::TooDeep { limit: MAX_DEPTH }), "{depth}");
                 return;
             }
             let dataset = read.unwrap();

@@ -29,6 +29,8 @@ fn without_pixels(frame: &Frame) -> Frame {
     Frame {
         modality: frame.modality.clone(),
         voi: frame.voi.clone(),
+        orientation: frame.orientation.clone(),
+        laterality: frame.laterality.clone(),
         pixels: Vec::new(),
         ..*frame
     }

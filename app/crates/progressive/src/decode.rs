@@ -406,3 +406,47 @@ impl Open {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encode;
+
+    /// Damage that fits its check, as a forger would make it: nonsense, but no panic.
+    #[test]
+    fn forged_parts_never_panic() {
+        let mut state = 5_u32;
+        let mut random = move |below: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize % below.max(1)
+        };
+        for (rows, columns) in [(1300, 1250), (70, 33), (1, 9)] {
+            let pixels = (0..rows * columns)
+                .map(|i| (random(300) as u32 + i % columns) as u16)
+                .collect();
+            let bytes = encode(&Frame::new(rows, columns, 16, pixels)).unwrap();
+            for _ in 0..40 {
+                let mut decoder = Decoder::new(1 << 22);
+                decoder.push(&bytes);
+                assert_eq!(decoder.step(), Ok(Step::Head));
+                let open = decoder.open.as_mut().unwrap();
+                let mut place = open.place;
+                for (_, entry) in &mut open.parts {
+                    let part = &mut decoder.bytes[place..place + entry.length];
+                    for _ in 0..random(4) {
+                        let at = random(part.len());
+                        if let Some(byte) = part.get_mut(at) {
+                            *byte = random(256) as u8;
+                        }
+                    }
+                    entry.check = check(part);
+                    place += entry.length;
+                }
+                while matches!(decoder.step(), Ok(Step::Better)) {}
+                if let Some(frame) = decoder.frame() {
+                    assert_eq!(frame.pixels.len(), (rows * columns) as usize);
+                }
+            }
+        }
+    }
+}

@@ -96,7 +96,7 @@ pub fn on_change(live: RwSignal<bool>, call: impl Fn(String) + 'static) {
     let heard = call.clone();
     let change = Listener::new(move |event: JsValue| heard(data(event)));
     let readers = Listener::new(move |event: JsValue| {
-        if let (Some(desk), Ok(readers)) = (desk, serde_json::from_str(&data(event))) {
+        if let (Some(desk), Ok(readers)) = (desk, serde_json::from_slice(data(event).as_bytes())) {
             desk.readers.try_set(readers);
         }
     });

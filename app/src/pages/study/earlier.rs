@@ -7,11 +7,11 @@ use leptos::task::spawn_local;
 use super::{caption, first_image};
 use crate::components::mark::ResultMark;
 use crate::viewer::{Beside, EarlierPicture, Panes};
-use crate::{Desk, api, words};
+use crate::{Desk, api, data, words};
 
 #[component]
 pub fn Earlier(study: StudyUid, panes: Panes) -> impl IntoView {
-    let earlier = Resource::new(move || study.clone(), api::viewer::earlier);
+    let earlier = data::resource(move || study.clone(), api::viewer::earlier);
     let error = RwSignal::new(None::<String>);
     view! {
         <Suspense>

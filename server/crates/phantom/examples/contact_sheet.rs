@@ -1,7 +1,8 @@
 //! Real and simulated pelves side by side, and a table that compares them.
 //!
-//! `contact_sheet OUT.png [CORPUS_DIR] [COUNT]`: the corpus holds `radiographs/pelvis/*.png` and
-//! `radiographs/pelvis.csv`; without it only simulated pictures are shown.
+//! `contact_sheet OUT.png [CORPUS_DIR|-] [COUNT] [SHOWN] [CELL]`: the corpus holds `radiographs/pelvis/*.png` and
+//! `radiographs/pelvis.csv`; without it only simulated pictures are shown, and so is the sheet of the README. COUNT
+//! pictures are simulated for the table, SHOWN of them stand in the sheet, CELL pixels wide each.
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use imaging::GreyImage;
 use phantom::{Case, Config, Request, View};
 
 const CELL: usize = 300;
+const SHOWN: usize = 24;
 const COLUMNS: usize = 6;
 
 /// A picture with the two hips' boxes, in shares of its own pixels.
@@ -233,19 +235,21 @@ fn main() {
     let corpus = args
         .next()
         .map(PathBuf::from)
-        .or_else(|| std::env::var_os("SHENTON_CORPUS").map(PathBuf::from));
-    let count = args.next().and_then(|c| c.parse().ok()).unwrap_or(60);
+        .or_else(|| std::env::var_os("SHENTON_CORPUS").map(PathBuf::from))
+        .filter(|corpus| corpus.as_os_str() != "-");
+    let mut number = |usual: usize| args.next().and_then(|c| c.parse().ok()).unwrap_or(usual);
+    let (count, shown, cell) = (number(60), number(SHOWN), number(CELL));
     let real = corpus.map(|c| real(&c)).unwrap_or_default();
-    let simulated = simulated(count, 512);
+    let simulated = simulated(count.max(1) as u64, 512);
     table("real", &real);
     table("simulated", &simulated);
     // Rows take turns: real, simulated, real, ...
-    let shown = if real.is_empty() { 24 } else { real.len() };
+    let shown = if real.is_empty() { shown } else { real.len() };
     let rows = shown.div_ceil(COLUMNS) * if real.is_empty() { 1 } else { 2 };
-    let (w, h) = (COLUMNS * (CELL + 4), rows * (CELL + 4));
+    let (w, h) = (COLUMNS * (cell + 4), rows * (cell + 4));
     let mut sheet = vec![255_u8; w * h];
     let mut put = |film: &Film, column: usize, row: usize| {
-        let k = CELL as f32 / film.size[0].max(film.size[1]);
+        let k = cell as f32 / film.size[0].max(film.size[1]);
         let (pw, ph) = ((film.size[0] * k) as usize, (film.size[1] * k) as usize);
         let small = film.picture.resample(
             [0.0, 0.0, film.picture.width as f32, film.picture.height as f32],
@@ -254,7 +258,7 @@ fn main() {
         );
         for y in 0..ph {
             for x in 0..pw {
-                sheet[(row * (CELL + 4) + y) * w + column * (CELL + 4) + x] =
+                sheet[(row * (cell + 4) + y) * w + column * (cell + 4) + x] =
                     (small.data[y * pw + x] * 255.0).round() as u8;
             }
         }

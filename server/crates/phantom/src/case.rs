@@ -1,5 +1,7 @@
 //! A drawn case: every parameter, the scene and the truth; and its pictures.
 
+use std::sync::OnceLock;
+
 use imaging::Frame;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -9,16 +11,18 @@ use crate::anatomy::pelvis::Hemipelvis;
 use crate::anatomy::soft::Body;
 use crate::anatomy::spine::{self, ColumnPlan};
 use crate::anatomy::{knee, thorax};
+use crate::clutter::{Clutter, clutter};
 use crate::config::{Config, Normal};
 use crate::fracture::{Fracture, FractureKind, FractureRequest, Side};
+use crate::lanes::{ln, widest};
 use crate::math::{Draw, Pose, V3, hash, pixel_normal, v};
 use crate::metal::{self, MetalKind};
-use crate::physics::{Spectrum, scatter};
+use crate::physics::{Spectrum, scatter, transmission};
 use crate::process::{Processing, Shutter, Tone};
-use crate::render::{BONE, Blob, FAT, Field, Grid, MUSCLE, STEEL, Scene, Stroke, TITANIUM, blur, lengths};
+use crate::render::{BONE, Blob, FAT, Field, Grid, MUSCLE, STEEL, Scene, Stroke, TITANIUM, bands, blur};
 use crate::solid::{Cone, Grain, Group, Matter, Tube};
 use crate::text::Label;
-use crate::truth::{FractureTruth, HipTruth, Sex, Truth, View};
+use crate::truth::{ColumnTruth, Drawn, FractureTruth, HipTruth, LimbTruth, Sex, Truth, View};
 
 /// What a caller wants; `None` is drawn from the priors.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -70,6 +74,16 @@ pub struct Case {
     scatter_ratio: f32,
     dqe: f32,
     heel: f32,
+    /// What every picture of the case needs, once one has been made.
+    overview: OnceLock<Overview>,
+}
+
+/// What a coarse picture of the whole tells: scatter, exposure and grey levels, whatever part is asked for.
+#[derive(Clone, Debug)]
+struct Overview {
+    scattered: Field,
+    exposure: f32,
+    tone: Tone,
 }
 
 /// Streams of random numbers, so that a change in one leaves the others.
@@ -84,6 +98,7 @@ mod stream {
     pub const CLUTTER: u64 = 8;
     pub const SPINE: u64 = 9;
     pub const DISEASE: u64 = 10;
+    pub const EXTRA: u64 = 11;
 }
 
 struct Person {
@@ -203,9 +218,13 @@ struct Hip {
     fracture: Option<Fracture>,
     metal: Option<MetalKind>,
     healed: bool,
+    frank_callus: bool,
     paget: bool,
     arthritis: u8,
     internal: f32,
+    abduction: f32,
+    flexion: f32,
+    turn: f32,
     /// Femur's frame to patient's frame (mid-hips).
     leg: Pose,
 }
@@ -287,110 +306,123 @@ impl Case {
         }
     }
 
-    fn picture(&self, grid: Grid) -> Frame {
-        // A coarse picture of the whole gives scatter, exposure and grey levels, whatever part is asked for.
+    fn overview(&self) -> Overview {
         let (w, h) = (
             self.truth.columns as f32 * self.truth.pitch_mm,
             self.truth.rows as f32 * self.truth.pitch_mm,
         );
         let pitch = w.max(h) / 112.0;
-        let coarse = Grid {
+        let (width, height) = (
+            (w / pitch).round().max(8.0) as usize,
+            (h / pitch).round().max(8.0) as usize,
+        );
+        let grid = Grid {
             left: -w * 0.5,
             top: h * 0.5,
-            step_x: pitch,
-            step_y: pitch,
-            width: 1,
-            height: 1,
+            step_x: w / width as f32,
+            step_y: h / height as f32,
+            width,
+            height,
         };
-        let coarse = Grid {
-            width: (w / pitch).round().max(8.0) as usize,
-            height: (h / pitch).round().max(8.0) as usize,
-            ..coarse
-        };
-        let coarse = Grid {
-            step_x: w / coarse.width as f32,
-            step_y: h / coarse.height as f32,
-            ..coarse
-        };
-        let coarse_lengths = lengths(&self.scene, &coarse);
-        let coarse_primary: Vec<f32> = self.primary(&coarse_lengths, &coarse);
-        let scattered = scatter(&coarse_primary, &coarse, self.scatter_ratio);
-        let total: Vec<f32> = coarse_primary.iter().zip(&scattered.data).map(|(p, s)| p + s).collect();
-        // Anatomy: inside the field, behind at least 3 cm of tissue and not behind metal.
-        let used: Vec<bool> = coarse_lengths
-            .iter()
-            .enumerate()
-            .map(|(index, l)| {
-                let (x, y) = (coarse.x(index % coarse.width), coarse.y(index / coarse.width));
-                l[FAT] + l[MUSCLE] > 30.0 && l[TITANIUM] + l[STEEL] < 0.5 && self.shutter.open(x, y) > 0.9
-            })
-            .collect();
+        // The primary picture, and whether a point shows anatomy: inside the field, behind at least 3 cm of tissue and
+        // not behind metal.
+        let mut points = vec![(0.0_f32, false); width * height];
+        let xs: Vec<f32> = (0..width).map(|c| grid.x(c)).collect();
+        bands(&self.scene, &grid, &mut points, |first, band, lines| {
+            let (mut signal, mut open) = (vec![0.0_f32; width], Vec::new());
+            for (row, line) in lines.chunks_mut(width).enumerate() {
+                let lengths = band.row(row);
+                let y = grid.y(first + row);
+                transmission(&self.spectrum, self.beam(y), &lengths, &mut signal);
+                let open = self.shutter.open(&xs, y, &mut open);
+                for (column, point) in line.iter_mut().enumerate() {
+                    let used = lengths[FAT][column] + lengths[MUSCLE][column] > 30.0
+                        && lengths[TITANIUM][column] + lengths[STEEL][column] < 0.5
+                        && open.is_none_or(|open| open[column] > 0.9);
+                    *point = (signal[column], used);
+                }
+            }
+        });
+        let (primary, used): (Vec<f32>, Vec<bool>) = points.into_iter().unzip();
+        let scattered = scatter(&primary, &grid, self.scatter_ratio);
+        let total: Vec<f32> = primary.iter().zip(&scattered.data).map(|(p, s)| p + s).collect();
         let mut anatomy: Vec<f32> = total.iter().zip(&used).filter(|(_, u)| **u).map(|(t, _)| *t).collect();
         if anatomy.is_empty() {
             anatomy = total.clone();
         }
         anatomy.sort_by(f32::total_cmp);
-        let exposure = anatomy[anatomy.len() / 2].max(1e-6);
-        let coarse_log: Vec<f32> = total.iter().map(|t| -(t.max(1e-7)).ln()).collect();
-        let tone = Tone::new(&self.processing, &coarse_log, &used, &coarse);
+        let log: Vec<f32> = total.iter().map(|t| -ln(t.max(1e-7))).collect();
+        Overview {
+            scattered,
+            exposure: anatomy[anatomy.len() / 2].max(1e-6),
+            tone: Tone::new(&self.processing, &log, &used, &grid),
+        }
+    }
 
-        let detail = lengths(&self.scene, &grid);
-        let mut signal = self.primary(&detail, &grid);
-        drop(detail);
-        self.blur_and_scatter(&mut signal, &grid, &scattered);
+    fn picture(&self, grid: Grid) -> Frame {
+        // Not `get_or_init`: a thread that waits in it may be one whose work the other waits for.
+        let made;
+        let overview = match self.overview.get() {
+            Some(known) => known,
+            None => {
+                made = self.overview();
+                // Another thread's is the same.
+                let _ = self.overview.set(made.clone());
+                &made
+            }
+        };
+        let width = grid.width;
+        let mut signal = vec![0.0_f32; width * grid.height];
+        bands(&self.scene, &grid, &mut signal, |first, band, lines| {
+            for (row, line) in lines.chunks_mut(width).enumerate() {
+                transmission(&self.spectrum, self.beam(grid.y(first + row)), &band.row(row), line);
+            }
+        });
+        self.blur(&mut signal, &grid);
         // Quanta: 29 300 a mm² and uGy behind the patient at 75 kVp (computed), the exposure control aims at the median.
         let area = grid.step_x * grid.step_y;
-        let full = 29_300.0 * self.truth.detector_dose_ugy * area * self.dqe / exposure;
+        let full = 29_300.0 * self.truth.detector_dose_ugy * area * self.dqe / overview.exposure;
         let electronic = 10.0 * (area / 0.02).sqrt();
-        let seed = self.noise_seed ^ hash(grid.left.to_bits() as u64 ^ ((grid.width as u64) << 32));
-        let mut log = vec![0.0_f32; signal.len()];
-        log.par_chunks_mut(grid.width).enumerate().for_each(|(row, line)| {
-            let y = grid.y(row);
-            for (column, out) in line.iter_mut().enumerate() {
-                let x = grid.x(column);
-                let mut value = signal[row * grid.width + column];
-                let open = self.shutter.open(x, y);
-                if open < 1.0 {
-                    value = value * open + (1.0 - open) * exposure * 0.12;
+        let seed = self.noise_seed ^ hash(grid.left.to_bits() as u64 ^ ((width as u64) << 32));
+        let xs: Vec<f32> = (0..width).map(|c| grid.x(c)).collect();
+        let columns = overview.scattered.columns(&grid);
+        signal.par_chunks_mut(width).enumerate().for_each_init(
+            || (vec![0.0_f32; width], Vec::new()),
+            |(line, room), (row, signal)| {
+                let y = grid.y(row);
+                overview.scattered.line(y, &columns, room, line);
+                signal
+                    .iter_mut()
+                    .zip(&*line)
+                    .for_each(|(value, scatter)| *value += scatter);
+                if let Some(open) = self.shutter.open(&xs, y, room) {
+                    for (value, open) in signal.iter_mut().zip(open) {
+                        *value = *value * open + (1.0 - open) * overview.exposure * 0.12;
+                    }
                 }
-                let quanta = value * full;
-                let sigma = (quanta + electronic * electronic).sqrt() / quanta.max(1.0);
-                let noisy = value * (1.0 + sigma.min(0.5) * pixel_normal(seed, column as u32, row as u32));
-                *out = -(noisy.max(value * 0.2).max(1e-7)).ln();
-            }
-        });
-        let mut greys = self.processing.greys(&log, &grid, &tone);
-        drop(log);
-        self.paint(&mut greys, &grid);
-        self.processing.frame(&greys, &grid, grid.step_x)
+                for (column, normal) in line.iter_mut().enumerate() {
+                    *normal = pixel_normal(seed, column as u32, row as u32);
+                }
+                noisy_log(full, electronic, line, signal);
+            },
+        );
+        self.processing.greys(&mut signal, &grid, &overview.tone);
+        self.paint(&mut signal, &grid);
+        self.processing.frame(&signal, &grid, grid.step_x)
     }
 
-    fn primary(&self, detail: &[crate::render::Lengths], grid: &Grid) -> Vec<f32> {
-        let mut signal = vec![0.0_f32; detail.len()];
-        let reach = self.truth.rows as f32 * self.truth.pitch_mm * 0.5;
-        signal.par_chunks_mut(grid.width).enumerate().for_each(|(row, line)| {
-            // The heel effect along the picture's height.
-            let beam = 1.0 + self.heel * grid.y(row) / reach;
-            for (column, value) in line.iter_mut().enumerate() {
-                *value = beam * self.spectrum.transmission(&detail[row * grid.width + column]);
-            }
-        });
-        signal
+    /// The heel effect along the picture's height.
+    fn beam(&self, y: f32) -> f32 {
+        1.0 + self.heel * y / (self.truth.rows as f32 * self.truth.pitch_mm * 0.5)
     }
 
-    fn blur_and_scatter(&self, signal: &mut [f32], grid: &Grid, scattered: &Field) {
+    fn blur(&self, signal: &mut [f32], grid: &Grid) {
         // Focal spot and detector: about 0.13 mm at the detector.
         // A coarse pixel also averages over its own area.
         let sigma = (0.13 / grid.pitch()).max(if grid.pitch() > 0.4 { 0.42 } else { 0.0 });
         if sigma > 0.3 {
             blur(signal, grid.width, grid.height, sigma);
         }
-        signal.par_chunks_mut(grid.width).enumerate().for_each(|(row, line)| {
-            let y = grid.y(row);
-            for (column, value) in line.iter_mut().enumerate() {
-                *value += scattered.at(grid.x(column), y);
-            }
-        });
     }
 
     /// What is burned into the picture: letters, shutter, blocks.
@@ -399,30 +431,62 @@ impl Case {
             self.truth.columns as f32 * self.truth.pitch_mm * 0.5,
             self.truth.rows as f32 * self.truth.pitch_mm * 0.5,
         ];
-        greys.par_chunks_mut(grid.width).enumerate().for_each(|(row, line)| {
-            let y = grid.y(row);
-            for (column, grey) in line.iter_mut().enumerate() {
-                let x = grid.x(column);
-                if self.shutter.black {
-                    *grey *= self.shutter.open(x, y);
+        let xs: Vec<f32> = (0..grid.width).map(|c| grid.x(c)).collect();
+        // Columns from one place to another.
+        let between = |low: f32, high: f32| xs.partition_point(|x| *x < low)..xs.partition_point(|x| *x < high);
+        let inside = xs.partition_point(|x| *x < -half[0])..xs.partition_point(|x| *x <= half[0]);
+        let blocks: Vec<_> = self
+            .shutter
+            .blocks
+            .iter()
+            .map(|(block, grey)| (between(block[0], block[2]), block, *grey))
+            .collect();
+        greys
+            .par_chunks_mut(grid.width)
+            .enumerate()
+            .for_each_init(Vec::new, |room, (row, line)| {
+                let y = grid.y(row);
+                if y.abs() > half[1] {
+                    line.fill(0.0);
+                    return;
+                }
+                if self.shutter.black
+                    && let Some(open) = self.shutter.open(&xs, y, room)
+                {
+                    line.iter_mut().zip(open).for_each(|(grey, open)| *grey *= open);
                 }
                 for label in &self.labels {
-                    match label.covers(x, y) {
-                        1 => *grey = label.grey,
-                        2 => *grey = label.plate.unwrap_or(*grey),
-                        _ => {}
+                    if let Some((low, high)) = label.across(y) {
+                        let columns = between(low, high);
+                        for (grey, x) in line[columns.clone()].iter_mut().zip(&xs[columns]) {
+                            match label.covers(*x, y) {
+                                1 => *grey = label.grey,
+                                2 => *grey = label.plate.unwrap_or(*grey),
+                                _ => {}
+                            }
+                        }
                     }
                 }
-                for (block, value) in &self.shutter.blocks {
-                    if x >= block[0] && x < block[2] && y <= block[1] && y > block[3] {
-                        *grey = *value;
+                for (columns, block, grey) in &blocks {
+                    if y <= block[1] && y > block[3] {
+                        line[columns.clone()].fill(*grey);
                     }
                 }
-                if x.abs() > half[0] || y.abs() > half[1] {
-                    *grey = 0.0;
-                }
-            }
-        });
+                line[..inside.start].fill(0.0);
+                line[inside.end..].fill(0.0);
+            });
+    }
+}
+
+widest! {
+    /// -ln of a line of the signal with its noise; `normals` are the noise's draws.
+    fn noisy_log(full: f32, electronic: f32, normals: &[f32], signal: &mut [f32]) {
+        for (value, normal) in signal.iter_mut().zip(normals) {
+            let quanta = *value * full;
+            let sigma = (quanta + electronic * electronic).sqrt() / quanta.max(1.0);
+            let noisy = *value * (1.0 + sigma.min(0.5) * normal);
+            *value = -ln(noisy.max(*value * 0.2).max(1e-7));
+        }
     }
 }
 
@@ -640,6 +704,7 @@ fn trunk(
     };
     let frog = view == View::LateralHip && p.chance(0.5);
     let mut hips = Vec::new();
+    let mut extra = Draw::new(seed, stream::EXTRA);
     for side in Side::BOTH {
         let mut femur = Femur {
             neck_shaft: base.neck_shaft + p.gauss(0.0, 1.5),
@@ -702,9 +767,13 @@ fn trunk(
             fracture,
             metal,
             healed: healed && !here,
+            frank_callus: healed && !here && extra.chance(config.frank_callus),
             paget,
             arthritis,
             internal,
+            abduction,
+            flexion,
+            turn,
             leg,
         });
     }
@@ -894,6 +963,9 @@ fn trunk(
         if hip.healed {
             callus(&hip.femur, &mut dis, &mut whole);
         }
+        if hip.frank_callus {
+            frank_callus(&hip.femur, &mut extra, &mut whole);
+        }
         if hip.arthritis >= 3 {
             cysts(&hip.femur, &mut dis, &mut whole);
         }
@@ -912,15 +984,31 @@ fn trunk(
             None => vec![whole],
         };
         let room = hip.leg.then(&patient);
+        let mut metal_box = None;
         if let Some(kind) = hip.metal {
             let (moving, fixed) = metal::implant(kind, &hip.femur, &mut parts, socket, &mut m);
-            groups.extend(moving.iter().map(|g| g.posed(&room)));
-            groups.extend(fixed.iter().map(|g| g.posed(&to_patient.then(&patient))));
+            let placed = moving.iter().map(|g| g.posed(&room));
+            let placed: Vec<Group> = placed
+                .chain(fixed.iter().map(|g| g.posed(&to_patient.then(&patient))))
+                .collect();
+            let mut bounds = EMPTY;
+            for group in placed
+                .iter()
+                .filter(|g| matches!(g.matter, Matter::Titanium | Matter::Steel))
+            {
+                let [x0, y0, x1, y1] = group.bounds(&tube);
+                fit(&mut bounds, framing.pixel([x0, y0]), 0.0);
+                fit(&mut bounds, framing.pixel([x1, y1]), 0.0);
+            }
+            metal_box = (bounds[0] < bounds[2]).then_some(bounds);
+            groups.extend(placed);
         }
         groups.extend(parts.iter().map(|g| g.posed(&room)));
         let shown = matches!(view, View::FrontalPelvis) || hip.side == side_shown;
         if shown && matches!(view, View::FrontalPelvis | View::SingleHip | View::LateralHip) {
-            hip_truths.push(hip_truth(hip, &room, &tube, &framing, size));
+            let mut truth = hip_truth(hip, hemipelvis, &room, &tube, &framing, size);
+            truth.metal_box = metal_box;
+            hip_truths.push(truth);
         }
     }
 
@@ -931,10 +1019,13 @@ fn trunk(
         folds = skin(config, &body, &mut c, &spot_of, k * size, sideways == 0.0, &mut strokes);
         bowel(view, &mut c, &spot_of, k * size, &mut blobs);
     }
-    if c.chance(config.leads) {
+    let wired = c.chance(config.leads);
+    if wired {
         leads(&mut c, &mut strokes);
     }
+    let (mut arteries, mut catheter) = (false, false);
     if sideways == 0.0 && person.age > 55 && c.chance(config.calcified_arteries) {
+        arteries = true;
         for side in [-1.0_f32, 1.0] {
             let course = [
                 v(side * 55.0, 30.0, 30.0),
@@ -952,6 +1043,7 @@ fn trunk(
         }
     }
     if sideways == 0.0 && person.age > 60 && c.chance(config.catheter) {
+        catheter = true;
         let x = c.gauss(0.0, 10.0);
         let course = [
             v(x * 0.3, 25.0, 20.0),
@@ -967,6 +1059,10 @@ fn trunk(
             hollow: true,
         });
     }
+    let told = Clutter {
+        leads: wired,
+        ..clutter(config, &mut extra, framing.width(), framing.height(), &mut strokes)
+    };
     finish(
         config,
         seed,
@@ -990,8 +1086,48 @@ fn trunk(
             half_width: half_width * size,
             half_depth: half_depth * size,
             magnification: k,
+            body: Some(body),
+            column: Some(ColumnTruth {
+                width_mm: plan.width,
+                wear: plan.wear,
+                scoliosis_deg: plan.scoliosis,
+                lordosis_deg: plan.lordosis,
+            }),
+            limb: None,
+            arteries,
+            catheter,
+            clutter: told,
         },
     )
+}
+
+/// The callus of a fracture that healed untreated: a thick cuff around neck and trochanters, uneven, with bone that
+/// bridges what had parted.
+fn frank_callus(femur: &Femur, draw: &mut Draw, bone: &mut Group) {
+    let (j, s) = (femur.junction(), femur.shaft_radius);
+    let low = draw.uniform(-0.9, 0.1);
+    let middle = femur.along_neck(0.9) + v(0.0, low * 30.0, 0.0);
+    for lump in 0..7 + draw.below(5) {
+        let around = lump as f32 * 2.4 + draw.uniform(0.0, 0.8);
+        let out = s * draw.uniform(0.85, 1.25);
+        let at = v(
+            middle.x.min(j.x) + around.cos() * out,
+            middle.y + draw.gauss(0.0, 9.0),
+            around.sin() * out,
+        );
+        let size = draw.uniform(5.0, 10.0);
+        bone.push(
+            Cone::new(
+                at,
+                at + v(draw.gauss(0.0, 6.0), draw.gauss(0.0, 9.0), 0.0),
+                size,
+                size * 0.6,
+            )
+            .shell(draw.uniform(0.8, 2.0), 1.0)
+            .fill(draw.uniform(0.2, 0.45))
+            .blend(6.0),
+        );
+    }
 }
 
 /// What an old fracture of the neck leaves: lumps of callus around the neck, denser than what lies beside them.
@@ -1059,7 +1195,7 @@ fn growth_plates(femur: &Femur, whole: &Group, age: f32, draw: &mut Draw) -> Vec
     parts
 }
 
-fn hip_truth(hip: &Hip, room: &Pose, tube: &Tube, framing: &Framing, size: f32) -> HipTruth {
+fn hip_truth(hip: &Hip, hemipelvis: Hemipelvis, room: &Pose, tube: &Tube, framing: &Framing, size: f32) -> HipTruth {
     let femur = &hip.femur;
     let (head_pose, far_pose) = match &hip.fracture {
         Some(f) if !f.occult => (f.head_pose().then(room), f.far_pose().then(room)),
@@ -1071,6 +1207,11 @@ fn hip_truth(hip: &Hip, room: &Pose, tube: &Tube, framing: &Framing, size: f32) 
         _ => &head_pose,
     };
     let pixel = |p: V3| framing.pixel(tube.project(pose_of(p).point(p)));
+    // Broken off, the lesser trochanter goes its own way.
+    let lesser_trochanter = match hip.fracture.as_ref().and_then(|f| f.lesser_pose(femur)) {
+        Some(own) => framing.pixel(tube.project(own.then(room).point(femur.lesser_tip()))),
+        None => pixel(femur.lesser_tip()),
+    };
     let radius = |p: V3, r: f32| r * size * tube.magnification(pose_of(p).point(p).z) / framing.pitch;
     let mut head_box = EMPTY;
     fit(
@@ -1122,6 +1263,7 @@ fn hip_truth(hip: &Hip, room: &Pose, tube: &Tube, framing: &Framing, size: f32) 
             shortening_mm: (far_pose.point(f.point).y - head_pose.point(f.point).y).max(0.0),
             external_rotation_deg: f.external,
             varus_deg: (f.varus - f.head_turn).max(-45.0),
+            drawn: f.clone(),
         }
     });
     HipTruth {
@@ -1129,7 +1271,7 @@ fn hip_truth(hip: &Hip, room: &Pose, tube: &Tube, framing: &Framing, size: f32) 
         head_centre: pixel(V3::default()),
         neck_centre: pixel(femur.neck_centre()),
         greater_trochanter: pixel(femur.greater_tip()),
-        lesser_trochanter: pixel(femur.lesser_tip()),
+        lesser_trochanter,
         shaft: pixel(femur.shaft_point(40.0)),
         head_diameter_mm: femur.head_radius * 2.0 * size,
         neck_shaft_deg: femur.neck_shaft,
@@ -1138,14 +1280,21 @@ fn hip_truth(hip: &Hip, room: &Pose, tube: &Tube, framing: &Framing, size: f32) 
         femur_box,
         fracture,
         metal: hip.metal,
+        metal_box: None,
         healed_fracture: hip.healed,
+        frank_callus: hip.frank_callus,
         paget: hip.paget,
         arthritis: hip.arthritis,
+        femur: *femur,
+        hemipelvis,
+        abduction_deg: hip.abduction,
+        flexion_deg: hip.flexion,
+        anteversion_deg: hip.turn + hip.internal,
     }
 }
 
 /// A smooth curve through points (Catmull-Rom).
-fn curve(points: &[[f32; 2]]) -> Vec<[f32; 2]> {
+pub(crate) fn curve(points: &[[f32; 2]]) -> Vec<[f32; 2]> {
     let mut out = Vec::new();
     let at = |i: isize| points[i.clamp(0, points.len() as isize - 1) as usize];
     for i in 0..points.len().saturating_sub(1) as isize {
@@ -1313,6 +1462,12 @@ struct Parts {
     half_width: f32,
     half_depth: f32,
     magnification: f32,
+    body: Option<Body>,
+    column: Option<ColumnTruth>,
+    limb: Option<LimbTruth>,
+    arteries: bool,
+    catheter: bool,
+    clutter: Clutter,
 }
 
 fn limb(config: &Config, request: &Request, seed: u64, view: View, person: Person, station: Station) -> Case {
@@ -1324,6 +1479,8 @@ fn limb(config: &Config, request: &Request, seed: u64, view: View, person: Perso
     let size = person.size.max(0.5);
     let mut strokes = Vec::new();
     let mut c = Draw::new(seed, stream::CLUTTER);
+    let limb;
+    let mut wired = false;
     let (groups, framing, magnification) = if view == View::Chest {
         let height = 150.0 * size;
         let k = tube.magnification(height);
@@ -1333,7 +1490,9 @@ fn limb(config: &Config, request: &Request, seed: u64, view: View, person: Perso
             request,
             &mut f,
         );
-        let groups = thorax::chest(&mut d, size, person.cortex, person.cancellous, f.chance(0.15));
+        let arms_up = f.chance(0.15);
+        let (groups, told) = thorax::chest(&mut d, size, person.cortex, person.cancellous, arms_up);
+        limb = told;
         let target = [
             f.gauss(0.0, 0.03) * framing.width(),
             f.gauss(0.0, 0.06) * framing.height(),
@@ -1342,7 +1501,8 @@ fn limb(config: &Config, request: &Request, seed: u64, view: View, person: Perso
             .then(&Pose::turn_x(f.gauss(0.0, 5.0)))
             .then(&Pose::turn_z(f.gauss(0.0, 4.0)))
             .then(&Pose::shift(place(&tube, target, height)));
-        if c.chance(config.leads_chest) {
+        wired = c.chance(config.leads_chest);
+        if wired {
             leads(&mut c, &mut strokes);
         }
         (groups.iter().map(|g| g.posed(&pose)).collect::<Vec<_>>(), framing, k)
@@ -1357,17 +1517,12 @@ fn limb(config: &Config, request: &Request, seed: u64, view: View, person: Perso
             &mut f,
         );
         let side = f.sign();
-        let groups = knee::knee(
-            &mut d,
-            side,
-            if lateral {
-                f.uniform(15.0, 40.0)
-            } else {
-                f.uniform(0.0, 6.0)
-            },
-            person.cortex,
-            person.cancellous,
-        );
+        let flexion = if lateral {
+            f.uniform(15.0, 40.0)
+        } else {
+            f.uniform(0.0, 6.0)
+        };
+        let (groups, measures) = knee::knee(&mut d, side, flexion, person.cortex, person.cancellous);
         let turn = if lateral {
             90.0 * f.sign() + f.gauss(0.0, 4.0)
         } else {
@@ -1382,13 +1537,28 @@ fn limb(config: &Config, request: &Request, seed: u64, view: View, person: Perso
             .then(&Pose::scale(size))
             .then(&Pose::shift(place(&tube, target, height)));
         let mut all: Vec<Group> = groups.iter().map(|g| g.posed(&pose)).collect();
-        if !lateral && f.chance(0.3) {
+        let both = !lateral && f.chance(0.3);
+        limb = LimbTruth::Knee {
+            size: measures.size,
+            narrowing_mm: measures.narrowing,
+            fat_mm: measures.fat,
+            girth: measures.girth,
+            flexion_deg: flexion,
+            turn_deg: turn,
+            both,
+        };
+        if both {
             // Both knees on one film.
-            let other = knee::knee(&mut d, -side, 3.0, person.cortex, person.cancellous);
+            let (other, _) = knee::knee(&mut d, -side, 3.0, person.cortex, person.cancellous);
             let shift = Pose::shift(v(side * -150.0 * size, 0.0, 0.0));
             all.extend(other.iter().map(|g| g.posed(&pose.then(&shift))));
         }
         (all, framing, k)
+    };
+    let mut extra = Draw::new(seed, stream::EXTRA);
+    let told = Clutter {
+        leads: wired,
+        ..clutter(config, &mut extra, framing.width(), framing.height(), &mut strokes)
     };
     finish(
         config,
@@ -1413,6 +1583,12 @@ fn limb(config: &Config, request: &Request, seed: u64, view: View, person: Perso
             half_width: 150.0 * size,
             half_depth: 110.0 * size,
             magnification,
+            body: None,
+            column: None,
+            limb: Some(limb),
+            arteries: false,
+            catheter: false,
+            clutter: told,
         },
     )
 }
@@ -1539,6 +1715,25 @@ fn finish(
         bits: station.processing.bits,
         monochrome1: station.processing.monochrome1,
         corner_blocks,
+        drawn: Drawn {
+            size: person.size,
+            cortex: person.cortex,
+            cancellous: person.cancellous,
+            body: parts.body,
+            column: parts.column,
+            limb: parts.limb,
+            source: tube.source,
+            scatter_ratio: station.scatter,
+            detective_efficiency: station.dqe,
+            heel: station.heel,
+            processing: station.processing.clone(),
+            collimated: shutter.field.is_some(),
+            letters: labels.iter().map(|label| label.text.clone()).collect(),
+            gas_pockets: parts.blobs.len() as u32,
+            calcified_arteries: parts.arteries,
+            catheter: parts.catheter,
+            clutter: parts.clutter,
+        },
     };
     Case {
         scene: Scene {
@@ -1557,12 +1752,16 @@ fn finish(
         scatter_ratio: station.scatter,
         dqe: station.dqe,
         heel: station.heel,
+        overview: OnceLock::new(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::render::lengths;
 
     /// Millimetres of bone behind a full-size pixel.
     fn bone_at(case: &Case, p: [f32; 2]) -> f32 {
@@ -1609,6 +1808,127 @@ mod tests {
                 assert!(bone_at(&case, [hip.shaft[0], case.truth().rows as f32 * 3.0]) < 0.01);
             }
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn the_landmarks_of_any_case_lie_on_the_bones(seed in 0_u64..1_000_000, kind in 0_usize..10, severity in 0.0_f32..1.0) {
+            let fracture = FractureRequest {
+                present: Some(kind < 9),
+                kind: FractureKind::ALL.get(kind).copied(),
+                severity: Some(severity),
+                ..FractureRequest::default()
+            };
+            let request = Request {
+                view: Some(View::FrontalPelvis),
+                metal: Some(false),
+                age: Some(20 + (seed % 80) as u32),
+                fracture: Some(fracture),
+                ..Request::default()
+            };
+            let case = Case::draw(&Config::default(), &request, seed);
+            for hip in &case.truth().hips {
+                let spots = [hip.head_centre, hip.neck_centre, hip.greater_trochanter, hip.lesser_trochanter, hip.shaft];
+                for (index, spot) in spots.into_iter().enumerate() {
+                    let bone = bone_at(&case, spot);
+                    prop_assert!(bone > 0.3, "seed {seed} {:?} landmark {index}: {bone} mm", hip.side);
+                }
+            }
+        }
+
+        #[test]
+        fn the_box_of_any_fracture_holds_its_line(seed in 0_u64..1_000_000, kind in 0_usize..9, severity in 0.0_f32..1.0, left: bool, lateral: bool) {
+            let side = if left { Side::Left } else { Side::Right };
+            let request = Request {
+                view: Some(if lateral { View::LateralHip } else { View::FrontalPelvis }),
+                fracture: Some(FractureRequest {
+                    kind: Some(FractureKind::ALL[kind]),
+                    side: Some(side),
+                    severity: Some(severity),
+                    ..FractureRequest::default()
+                }),
+                ..Request::default()
+            };
+            let case = Case::draw(&Config::default(), &request, seed);
+            let hip = case.truth().hip(side).expect("the hip");
+            let fracture = hip.fracture.as_ref().expect("a fracture");
+            let [x0, y0, x1, y1] = fracture.bounds;
+            for [x, y] in &fracture.line {
+                prop_assert!((x0..=x1).contains(x) && (y0..=y1).contains(y), "{:?} outside {:?}", [x, y], fracture.bounds);
+            }
+            // The line crosses bone: most of its points lie on it, those at both ends may lie beside.
+            let pictured = fracture.line[2..7].iter().filter(|spot| bone_at(&case, **spot) > 0.3).count();
+            prop_assert!(pictured >= 3, "{pictured} of 5 points on bone");
+        }
+    }
+
+    #[test]
+    fn nothing_beside_the_usual_changes_a_picture_unasked() {
+        let all = Config {
+            buttons: 1.0,
+            trolley: 1.0,
+            lines: 1.0,
+            frank_callus: 1.0,
+            healed_fracture: 0.0,
+            ..Config::default()
+        };
+        let usual = Config {
+            healed_fracture: 0.0,
+            ..Config::default()
+        };
+        for seed in 0..8 {
+            let request = Request {
+                view: Some(View::ALL[seed as usize % 7]),
+                ..Request::default()
+            };
+            let (with, without) = (Case::draw(&all, &request, seed), Case::draw(&usual, &request, seed));
+            let told = with.truth().drawn.clutter;
+            assert!(told.buttons && told.trolley && told.lines);
+            assert!(with.scene.strokes.len() > without.scene.strokes.len());
+            // The rest is drawn as before.
+            let mut same = with.truth().clone();
+            same.drawn.clutter = without.truth().drawn.clutter;
+            assert_eq!(&same, without.truth());
+            assert!(with.render_scaled(64).pixels != without.render_scaled(64).pixels);
+        }
+    }
+
+    #[test]
+    fn frank_callus_is_bone_around_the_old_fracture() {
+        let request = Request {
+            view: Some(View::FrontalPelvis),
+            age: Some(80),
+            fracture: Some(FractureRequest {
+                present: Some(false),
+                ..FractureRequest::default()
+            }),
+            metal: Some(false),
+            ..Request::default()
+        };
+        let config = |frank_callus: f32| Config {
+            healed_fracture: 1.0,
+            frank_callus,
+            ..Config::default()
+        };
+        let (with, without) = (
+            Case::draw(&config(1.0), &request, 3),
+            Case::draw(&config(0.0), &request, 3),
+        );
+        let hip = &with.truth().hips[0];
+        assert!(hip.frank_callus && !without.truth().hips[0].frank_callus);
+        let sum = |case: &Case| -> f32 {
+            let b = hip.femur_box;
+            (0..20)
+                .flat_map(|i| (0..20).map(move |j| [i, j]))
+                .map(|[i, j]| {
+                    let at = |low: f32, high: f32, step: i32| low + (high - low) * (step as f32 + 0.5) / 20.0;
+                    bone_at(case, [at(b[0], b[2], i), at(b[1], b[3], j)])
+                })
+                .sum()
+        };
+        assert!(sum(&with) > sum(&without) * 1.02, "{} {}", sum(&with), sum(&without));
     }
 
     #[test]

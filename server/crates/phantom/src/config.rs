@@ -128,6 +128,13 @@ pub struct Config {
     /// Electrocardiogram leads over a chest, and over any other picture (prior).
     pub leads_chest: f32,
     pub leads: f32,
+    /// Buttons, edges of the trolley, cables and tubes across the picture: off, since the networks of today were
+    /// trained without; have a stream of random numbers of their own.
+    pub buttons: f32,
+    pub trolley: f32,
+    pub lines: f32,
+    /// Healed fractures with a mass of callus around the bone, of all healed ones: off, as those before.
+    pub frank_callus: f32,
     /// Head-centre distance over picture width, grown up and immature (measured on 19 real films).
     pub framing_adult: Normal,
     pub framing_immature: Normal,
@@ -175,6 +182,10 @@ impl Default for Config {
             lut_sequence: 0.08,
             leads_chest: 0.5,
             leads: 0.06,
+            buttons: 0.0,
+            trolley: 0.0,
+            lines: 0.0,
+            frank_callus: 0.0,
             framing_adult: normal(0.470, 0.050),
             framing_immature: normal(0.405, 0.055),
             middle_x: normal(0.495, 0.028),

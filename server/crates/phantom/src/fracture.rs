@@ -104,7 +104,7 @@ impl Side {
 }
 
 /// A drawn fracture in the femur's own frame.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fracture {
     pub kind: FractureKind,
     pub occult: bool,
@@ -325,6 +325,13 @@ impl Fracture {
         Pose::turn_z(self.varus - self.head_turn - 14.0 * pull).then(&Pose::turn_x(-self.head_tilt * 0.6 - 28.0 * pull))
     }
 
+    /// What happens to a lesser trochanter that broke off; `None` where it did not.
+    pub fn lesser_pose(&self, femur: &Femur) -> Option<Pose> {
+        let (by, turn) = self.lesser_fragment?;
+        let own = Pose::about(femur.lesser_tip(), Pose::turn_z(turn)).then(&Pose::shift(by));
+        Some(own.then(&self.far_pose()))
+    }
+
     /// The bone's parts, moved, in the femur's frame.
     pub fn parts(&self, femur: &Femur, whole: &Group) -> Vec<Group> {
         if self.occult {
@@ -338,7 +345,7 @@ impl Fracture {
         let mut far = whole.clone();
         far.clips.push(clip.flipped());
         let mut parts = Vec::new();
-        if let Some((by, turn)) = self.lesser_fragment {
+        if self.lesser_fragment.is_some() {
             let lesser = femur.lesser_tip();
             let root = lesser.lerp(v(femur.junction().x, lesser.y, 0.0), 0.55);
             // Oblique, so that it leaves the medial cortex below the trochanter.
@@ -348,8 +355,7 @@ impl Fracture {
             let mut piece = far.clone();
             piece.clips.push(split.clone());
             far.clips.push(split.flipped());
-            let own = Pose::about(lesser, Pose::turn_z(turn)).then(&Pose::shift(by));
-            parts.push(piece.posed(&own.then(&self.far_pose())));
+            parts.push(piece.posed(&self.lesser_pose(femur).unwrap_or(Pose::IDENTITY)));
         }
         if self.impaction > 0.0 {
             // Crushed cancellous bone in front of the far fragment.

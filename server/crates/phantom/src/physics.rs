@@ -1,6 +1,7 @@
 //! Beam, attenuation, scatter and noise.
 
-use crate::render::{BONE, FAT, Field, Grid, Lengths, MUSCLE, STEEL, TITANIUM, blur};
+use crate::lanes::{exp, widest};
+use crate::render::{BONE, FAT, Field, Grid, MUSCLE, STEEL, TITANIUM, blur};
 
 /// Energies of the attenuation table, keV.
 const ENERGIES: [f32; 6] = [30.0, 40.0, 50.0, 60.0, 80.0, 100.0];
@@ -44,19 +45,24 @@ impl Spectrum {
             attenuation,
         }
     }
+}
 
-    /// The share of the open signal that passes these lengths.
-    pub fn transmission(&self, lengths: &Lengths) -> f32 {
-        let mut sum = 0.0;
-        for (weight, mu) in self.weights.iter().zip(&self.attenuation) {
-            let depth = mu[FAT] * lengths[FAT]
-                + mu[MUSCLE] * lengths[MUSCLE]
-                + mu[BONE] * lengths[BONE]
-                + mu[TITANIUM] * lengths[TITANIUM]
-                + mu[STEEL] * lengths[STEEL];
-            sum += weight * (-depth).exp();
+widest! {
+    /// The share of the open signal, times `beam`, that passes a line of lengths (by material).
+    pub fn transmission(spectrum: &Spectrum, beam: f32, lengths: &[&[f32]; 5], out: &mut [f32]) {
+        let count = out.len();
+        let [fat, muscle, bone, titanium, steel] = lengths.map(|line| &line[..count]);
+        let weights = spectrum.weights.map(|weight| weight * beam);
+        let rest = bone.iter().zip(titanium).zip(steel);
+        for (((out, fat), muscle), ((bone, titanium), steel)) in out.iter_mut().zip(fat).zip(muscle).zip(rest) {
+            let mut sum = 0.0;
+            for (weight, mu) in weights.iter().zip(&spectrum.attenuation) {
+                let depth =
+                    mu[FAT] * fat + mu[MUSCLE] * muscle + mu[BONE] * bone + mu[TITANIUM] * titanium + mu[STEEL] * steel;
+                sum += weight * exp(-depth);
+            }
+            *out = sum;
         }
-        sum
     }
 }
 
@@ -101,7 +107,14 @@ mod tests {
         // At 75 kVp: 5, 16, 20 and 30 cm of soft tissue; 20 cm with 1 cm of cortex; and with 1.5 cm of titanium.
         let spectrum = Spectrum::new(1);
         let check = |fat: f32, muscle: f32, bone: f32, titanium: f32, expect: f32, tolerance: f32| {
-            let t = spectrum.transmission(&[fat, muscle, bone, titanium, 0.0]);
+            let mut out = [0.0];
+            transmission(
+                &spectrum,
+                1.0,
+                &[&[fat], &[muscle], &[bone], &[titanium], &[0.0]],
+                &mut out,
+            );
+            let t = out[0];
             assert!((t / expect).ln().abs() < tolerance, "{t} instead of {expect}");
         };
         check(0.0, 50.0, 0.0, 0.0, 0.25, 0.2);

@@ -4,7 +4,8 @@ use imaging::{Frame, Lut, PhotometricInterpretation, PresentationLutShape, Voi, 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::render::{Field, Grid, blur};
+use crate::lanes::{exp, ln, widest};
+use crate::render::{Field, Grid, blurred};
 
 /// One station's presentation processing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,33 +52,34 @@ pub struct Shutter {
 }
 
 impl Shutter {
-    /// 1 inside the field, falling to 0 over the penumbra.
-    pub fn open(&self, x: f32, y: f32) -> f32 {
-        match &self.field {
-            None => 1.0,
-            Some((half, centre, turn)) => {
-                let (s, c) = turn.sin_cos();
-                let (dx, dy) = (x - centre[0], y - centre[1]);
-                let (a, b) = (dx * c + dy * s, dy * c - dx * s);
-                let out = (a.abs() - half[0]).max(b.abs() - half[1]);
-                (0.5 - out / 1.6).clamp(0.0, 1.0)
-            }
-        }
+    /// A line of 1 inside the field, falling to 0 over the penumbra; `None` where all of it is inside.
+    pub fn open<'a>(&self, xs: &[f32], y: f32, line: &'a mut Vec<f32>) -> Option<&'a [f32]> {
+        let (half, centre, turn) = self.field.as_ref()?;
+        let (s, c) = turn.sin_cos();
+        let out = |x: f32| {
+            let (dx, dy) = (x - centre[0], y - centre[1]);
+            let (a, b) = (dx * c + dy * s, dy * c - dx * s);
+            (a.abs() - half[0]).max(b.abs() - half[1])
+        };
+        line.clear();
+        line.extend(xs.iter().map(|x| (0.5 - out(*x) * (1.0 / 1.6)).clamp(0.0, 1.0)));
+        line.iter().any(|open| *open < 1.0).then_some(line)
     }
 }
 
 impl Tone {
     /// `log` is -ln(signal) of the whole picture on a coarse grid; `used` says which points show anatomy.
     pub fn new(processing: &Processing, log: &[f32], used: &[bool], grid: &Grid) -> Tone {
-        let mut base = log.to_vec();
-        blur(&mut base, grid.width, grid.height, processing.base_sigma / grid.pitch());
-        let base = Field {
-            grid: *grid,
-            data: base,
-        };
+        let base = blurred(log, grid, processing.base_sigma / grid.pitch());
+        let columns = base.columns(grid);
+        let mut large = vec![0.0; log.len()];
+        let mut blend = Vec::new();
+        for (row, line) in large.chunks_mut(grid.width).enumerate() {
+            base.line(grid.y(row), &columns, &mut blend, line);
+        }
         let mut values: Vec<f32> = log
             .iter()
-            .zip(&base.data)
+            .zip(&large)
             .zip(used)
             .filter(|(_, used)| **used)
             .map(|((l, b), _)| b * processing.base_gain + (l - b) * processing.detail_gain)
@@ -97,47 +99,26 @@ impl Tone {
 }
 
 impl Processing {
-    /// -ln(signal) on a grid to grey 0..1 (1 where least radiation arrived).
-    pub fn greys(&self, log: &[f32], grid: &Grid, tone: &Tone) -> Vec<f32> {
-        let pitch = grid.pitch();
-        let sigma = self.edge_sigma / pitch;
-        let smooth = (self.edge_gain > 0.0 && sigma > 0.35).then(|| {
-            let mut copy = log.to_vec();
-            blur(&mut copy, grid.width, grid.height, sigma);
-            copy
-        });
-        let mut out = vec![0.0_f32; log.len()];
-        out.par_chunks_mut(grid.width).enumerate().for_each(|(row, line)| {
-            let y = grid.y(row);
-            for (column, grey) in line.iter_mut().enumerate() {
-                let index = row * grid.width + column;
-                let base = tone.base.at(grid.x(column), y);
-                let mut value = base * self.base_gain + (log[index] - base) * self.detail_gain;
-                if let Some(smooth) = &smooth {
-                    value += (log[index] - smooth[index]) * self.edge_gain;
+    /// -ln(signal) on a grid to grey 0..1 (1 where least radiation arrived), in place.
+    pub fn greys(&self, log: &mut [f32], grid: &Grid, tone: &Tone) {
+        let sigma = self.edge_sigma / grid.pitch();
+        let smooth = (self.edge_gain > 0.0 && sigma > 0.35).then(|| blurred(log, grid, sigma));
+        let smooth = smooth.as_ref().map(|smooth| (smooth, smooth.columns(grid)));
+        let columns = tone.base.columns(grid);
+        let curve = Curve::new(self, tone);
+        log.par_chunks_mut(grid.width).enumerate().for_each_init(
+            || (vec![0.0; grid.width], vec![0.0; grid.width], Vec::new()),
+            |(base, edge, blend), (row, line)| {
+                let y = grid.y(row);
+                tone.base.line(y, &columns, blend, base);
+                // Without edge enhancement the picture is its own smooth copy.
+                edge.copy_from_slice(line);
+                if let Some((smooth, columns)) = &smooth {
+                    smooth.line(y, columns, blend, edge);
                 }
-                *grey = self.curve((value - tone.low) / (tone.high - tone.low));
-            }
-        });
-        out
-    }
-
-    /// The gradation curve: 0 is the thinnest anatomy, 1 the densest.
-    fn curve(&self, x: f32) -> f32 {
-        let s = if self.curve > 0.01 {
-            let k = self.curve * 6.0;
-            let f = |t: f32| 1.0 / (1.0 + (-k * (t - 0.5)).exp());
-            (f(x) - f(0.0)) / (f(1.0) - f(0.0))
-        } else {
-            x
-        };
-        // Below the thinnest anatomy everything goes to black.
-        let bent = if s > 0.0 {
-            s.powf(self.gamma)
-        } else {
-            s + x.min(0.0) * 0.5
-        };
-        (self.black + (self.white - self.black) * bent).clamp(0.0, 1.0)
+                curved(&curve, base, edge, line);
+            },
+        );
     }
 
     /// One entry a stored value, 12 bits each.
@@ -166,23 +147,11 @@ impl Processing {
         let top = ((1_u32 << self.bits) - 1) as f32;
         // Greys fill the window; the window is a part of the stored range.
         let (low, span) = (top * (1.0 - self.window) * 0.5, top * self.window);
-        let pixels: Vec<u16> = greys
-            .par_iter()
-            .map(|&g| {
-                let mut g = g.clamp(0.0, 1.0);
-                if self.table {
-                    // What the table will undo.
-                    g = g.sqrt();
-                } else if self.sigmoid {
-                    // What a sigmoid window will undo (PS3.3 C.11.2.1.3.1).
-                    let s = g.clamp(0.02, 0.98);
-                    g = (0.5 + (s / (1.0 - s)).ln() / 4.0).clamp(0.0, 1.0);
-                }
-                let value = low + g * span;
-                let value = if self.monochrome1 { top - value } else { value };
-                value.round() as u16
-            })
-            .collect();
+        let mut pixels = vec![0_u16; greys.len()];
+        pixels
+            .par_chunks_mut(1 << 14)
+            .zip(greys.par_chunks(1 << 14))
+            .for_each(|(pixels, greys)| stored(self, low, span, greys, pixels));
         let mut frame = Frame::new(grid.height as u32, grid.width as u32, self.bits, pixels);
         if self.monochrome1 {
             frame.photometric = PhotometricInterpretation::Monochrome1;
@@ -207,5 +176,85 @@ impl Processing {
         }];
         frame.detector_spacing = Some((f64::from(detector_pitch), f64::from(detector_pitch)));
         frame
+    }
+}
+
+/// The gradation curve: 0 is the thinnest anatomy, 1 the densest.
+struct Curve {
+    base_gain: f32,
+    detail_gain: f32,
+    edge_gain: f32,
+    low: f32,
+    /// One over the range of the anatomy.
+    per: f32,
+    /// Steepness and the sigmoid's value at 0 and one over its rise from 0 to 1; nothing: straight.
+    sigmoid: Option<(f32, f32, f32)>,
+    gamma: f32,
+    black: f32,
+    rise: f32,
+}
+
+impl Curve {
+    fn new(processing: &Processing, tone: &Tone) -> Curve {
+        let k = processing.curve * 6.0;
+        let f = |t: f32| 1.0 / (1.0 + exp(-k * (t - 0.5)));
+        Curve {
+            base_gain: processing.base_gain,
+            detail_gain: processing.detail_gain,
+            edge_gain: processing.edge_gain,
+            low: tone.low,
+            per: 1.0 / (tone.high - tone.low),
+            sigmoid: (processing.curve > 0.01).then(|| (k, f(0.0), 1.0 / (f(1.0) - f(0.0)))),
+            gamma: processing.gamma,
+            black: processing.black,
+            rise: processing.white - processing.black,
+        }
+    }
+    #[inline(always)]
+    fn grey(&self, s: f32, x: f32) -> f32 {
+        // Below the thinnest anatomy everything goes to black.
+        let up = exp(self.gamma * ln(s.max(1e-12)));
+        let bent = if s > 0.0 { up } else { s + x.min(0.0) * 0.5 };
+        (self.black + self.rise * bent).clamp(0.0, 1.0)
+    }
+}
+
+widest! {
+    fn curved(curve: &Curve, base: &[f32], edge: &[f32], line: &mut [f32]) {
+        for ((value, base), smooth) in line.iter_mut().zip(base).zip(edge) {
+            let sum = base * curve.base_gain + (*value - base) * curve.detail_gain + (*value - smooth) * curve.edge_gain;
+            *value = (sum - curve.low) * curve.per;
+        }
+        if let Some((k, low, per)) = curve.sigmoid {
+            for value in line {
+                let s = (1.0 / (1.0 + exp(-k * (*value - 0.5))) - low) * per;
+                *value = curve.grey(s, *value);
+            }
+        } else {
+            for value in line {
+                *value = curve.grey(*value, *value);
+            }
+        }
+    }
+}
+
+widest! {
+    fn stored(processing: &Processing, low: f32, span: f32, greys: &[f32], pixels: &mut [u16]) {
+        let top = ((1_u32 << processing.bits) - 1) as f32;
+        let (start, sign) = if processing.monochrome1 { (top, -1.0) } else { (0.0, 1.0) };
+        let value = |g: f32| (start + sign * (low + g * span) + 0.5) as u16;
+        for (grey, pixel) in greys.iter().zip(pixels) {
+            let g = grey.clamp(0.0, 1.0);
+            *pixel = value(if processing.table {
+                // What the table will undo.
+                g.sqrt()
+            } else if processing.sigmoid {
+                // What a sigmoid window will undo (PS3.3 C.11.2.1.3.1).
+                let s = g.clamp(0.02, 0.98);
+                (0.5 + ln(s / (1.0 - s)) / 4.0).clamp(0.0, 1.0)
+            } else {
+                g
+            });
+        }
     }
 }

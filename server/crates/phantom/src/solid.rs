@@ -4,20 +4,41 @@
 //! inside. Rays are taken eight at a time and stepped by the distance to the next surface; between two samples
 //! the distance is taken as linear, so that a shell thinner than a step still counts with its exact share.
 
-use wide::f32x8;
-
+use crate::lanes::{F8, Narrow, Width};
 use crate::math::{Pose, V3, v};
 
 /// Eight points.
 #[derive(Clone, Copy)]
-pub struct P8 {
-    pub x: f32x8,
-    pub y: f32x8,
-    pub z: f32x8,
+pub struct P8<W: Width> {
+    pub x: F8<W>,
+    pub y: F8<W>,
+    pub z: F8<W>,
 }
 
-fn s(value: f32) -> f32x8 {
-    f32x8::splat(value)
+impl<W: Width> P8<W> {
+    #[inline(always)]
+    fn from(self, point: V3) -> P8<W> {
+        let w = self.x.width();
+        P8 {
+            x: self.x - s(w, point.x),
+            y: self.y - s(w, point.y),
+            z: self.z - s(w, point.z),
+        }
+    }
+    #[inline(always)]
+    fn along(self, direction: V3) -> F8<W> {
+        let w = self.x.width();
+        self.x * s(w, direction.x) + self.y * s(w, direction.y) + self.z * s(w, direction.z)
+    }
+    #[inline(always)]
+    fn square(self) -> F8<W> {
+        self.x * self.x + self.y * self.y + self.z * self.z
+    }
+}
+
+#[inline(always)]
+fn s<W: Width>(width: W, value: f32) -> F8<W> {
+    F8::splat(width, value)
 }
 
 /// A tapered capsule with an elliptical cross-section; a sphere where both ends meet.
@@ -212,67 +233,76 @@ impl Prim {
 
     /// Distance (negative inside), shell thickness and fill at eight points.
     #[inline(always)]
-    fn sample(&self, p: &P8) -> (f32x8, f32x8, f32x8) {
+    fn sample<W: Width>(&self, p: &P8<W>) -> (F8<W>, F8<W>, F8<W>) {
+        let w = p.x.width();
         match self {
             Prim::Cone(c) => cone_sample(c, p),
             Prim::Block(b) => {
-                let (dx, dy, dz) = (p.x - s(b.centre.x), p.y - s(b.centre.y), p.z - s(b.centre.z));
-                let axis = |i: usize| {
-                    let a = b.axes[i];
-                    (dx * s(a.x) + dy * s(a.y) + dz * s(a.z)).abs() - s(b.half[i] - b.round)
+                let d = p.from(b.centre);
+                let qx = d.along(b.axes[0]).abs() - s(w, b.half[0] - b.round);
+                let qy = d.along(b.axes[1]).abs() - s(w, b.half[1] - b.round);
+                let qz = d.along(b.axes[2]).abs() - s(w, b.half[2] - b.round);
+                let zero = s(w, 0.0);
+                let outside = P8 {
+                    x: qx.max(zero),
+                    y: qy.max(zero),
+                    z: qz.max(zero),
                 };
-                let (qx, qy, qz) = (axis(0), axis(1), axis(2));
-                let zero = s(0.0);
-                let (ox, oy, oz) = (qx.fast_max(zero), qy.fast_max(zero), qz.fast_max(zero));
-                let outside = (ox * ox + oy * oy + oz * oz).sqrt();
-                let inside = qx.fast_max(qy.fast_max(qz)).fast_min(zero);
-                (outside + inside - s(b.round), s(b.shell), s(b.fill))
+                let inside = qx.max(qy.max(qz)).min(zero);
+                (
+                    outside.square().sqrt() + inside - s(w, b.round),
+                    s(w, b.shell),
+                    s(w, b.fill),
+                )
             }
             Prim::Dish(d) => {
-                let (dx, dy, dz) = (p.x - s(d.centre.x), p.y - s(d.centre.y), p.z - s(d.centre.z));
-                let r = (dx * dx + dy * dy + dz * dz).sqrt();
-                let mut distance = (r - s(d.radius)).abs() - s(d.half_thickness);
+                let from = p.from(d.centre);
+                let r = from.square().sqrt();
+                let mut distance = (r - s(w, d.radius)).abs() - s(w, d.half_thickness);
                 if let Some(c) = &d.inside {
-                    distance = distance.fast_max(cone_sample(c, p).0);
+                    distance = distance.max(cone_sample(c, p).0);
                 }
                 if let Some((n, offset)) = d.plane {
-                    distance = distance.fast_max(dx * s(n.x) + dy * s(n.y) + dz * s(n.z) - s(offset));
+                    distance = distance.max(from.along(n) - s(w, offset));
                 }
-                (distance, s(d.shell), s(d.fill))
+                (distance, s(w, d.shell), s(w, d.fill))
             }
         }
     }
 }
 
 #[inline(always)]
-fn cone_sample(c: &Cone, p: &P8) -> (f32x8, f32x8, f32x8) {
+fn cone_sample<W: Width>(c: &Cone, p: &P8<W>) -> (F8<W>, F8<W>, F8<W>) {
+    let w = p.x.width();
     let ab = c.b - c.a;
     let length2 = ab.dot(ab);
     let inverse = if length2 > 1e-6 { 1.0 / length2 } else { 0.0 };
-    let (dx, dy, dz) = (p.x - s(c.a.x), p.y - s(c.a.y), p.z - s(c.a.z));
-    let t = ((dx * s(ab.x) + dy * s(ab.y) + dz * s(ab.z)) * s(inverse))
-        .fast_max(s(0.0))
-        .fast_min(s(1.0));
-    let (qx, qy, qz) = (dx - s(ab.x) * t, dy - s(ab.y) * t, dz - s(ab.z) * t);
-    let radius = s(c.ra) + s(c.rb - c.ra) * t;
-    let q2 = qx * qx + qy * qy + qz * qz + s(1e-4);
-    let (distance, q) = if c.flat == 1.0 {
-        let q = q2.sqrt();
-        (q - radius, q)
+    let d = p.from(c.a);
+    let t = (d.along(ab) * s(w, inverse)).max(s(w, 0.0)).min(s(w, 1.0));
+    let q = P8 {
+        x: d.x - s(w, ab.x) * t,
+        y: d.y - s(w, ab.y) * t,
+        z: d.z - s(w, ab.z) * t,
+    };
+    let radius = s(w, c.ra) + s(w, c.rb - c.ra) * t;
+    let q2 = q.square() + s(w, 1e-4);
+    let (distance, far) = if c.flat == 1.0 {
+        let far = q2.sqrt();
+        (far - radius, far)
     } else {
         let f2 = 1.0 / (c.flat * c.flat);
-        let qn = qx * s(c.axis.x) + qy * s(c.axis.y) + qz * s(c.axis.z);
+        let qn = q.along(c.axis);
         let qn2 = qn * qn;
-        let k0 = (q2 + qn2 * s(f2 - 1.0)).sqrt();
-        let k1 = (q2 + qn2 * s(f2 * f2 - 1.0)).sqrt();
+        let k0 = (q2 + qn2 * s(w, f2 - 1.0)).sqrt();
+        let k1 = (q2 + qn2 * s(w, f2 * f2 - 1.0)).sqrt();
         (k0 * (k0 - radius) / k1, k0)
     };
-    let mut shell = s(c.shell[0]) + s(c.shell[1] - c.shell[0]) * t;
+    let mut shell = s(w, c.shell[0]) + s(w, c.shell[1] - c.shell[0]) * t;
     if c.thick != V3::default() {
-        let towards = (qx * s(c.thick.x) + qy * s(c.thick.y) + qz * s(c.thick.z)) / q.fast_max(s(1.0));
-        shell *= (s(1.0) + towards).fast_max(s(0.25));
+        let towards = q.along(c.thick) / far.max(s(w, 1.0));
+        shell = shell * (s(w, 1.0) + towards).max(s(w, 0.25));
     }
-    (distance, shell, s(c.fill))
+    (distance, shell, s(w, c.fill))
 }
 
 /// A plane that ends a solid with its own shell: the face of the symphysis.
@@ -338,25 +368,27 @@ impl Clip {
         }
     }
     #[inline(always)]
-    fn distance(&self, p: &P8) -> f32x8 {
-        let (dx, dy, dz) = (p.x - s(self.point.x), p.y - s(self.point.y), p.z - s(self.point.z));
-        let along = |a: V3| dx * s(a.x) + dy * s(a.y) + dz * s(a.z);
-        let mut distance = along(self.normal) + s(self.gap);
+    fn distance<W: Width>(&self, p: &P8<W>) -> F8<W> {
+        let w = p.x.width();
+        let from = p.from(self.point);
+        let mut distance = from.along(self.normal) + s(w, self.gap);
         if self.jag != 0.0 {
-            let u = along(self.across[0]) * s(1.0 / self.jag_length) + s(self.phase);
-            let w = along(self.across[1]) * s(1.0 / self.jag_length) + s(self.phase * 1.7);
-            let saw = |x: f32x8| {
-                let f = x - x.floor();
-                (f - s(0.5)).abs() * s(4.0) - s(1.0)
-            };
-            let jags = saw(u * s(0.57) + w * s(0.19))
-                + saw(w * s(0.83) - u * s(0.37)) * s(0.6)
-                + saw(u * s(1.93) + w * s(0.71)) * s(0.35)
-                + saw(u * s(4.1) - w * s(1.3)) * s(0.16);
-            distance += jags * s(self.jag);
+            let u = from.along(self.across[0]) * s(w, 1.0 / self.jag_length) + s(w, self.phase);
+            let v = from.along(self.across[1]) * s(w, 1.0 / self.jag_length) + s(w, self.phase * 1.7);
+            let jags = saw(u * s(w, 0.57) + v * s(w, 0.19))
+                + saw(v * s(w, 0.83) - u * s(w, 0.37)) * s(w, 0.6)
+                + saw(u * s(w, 1.93) + v * s(w, 0.71)) * s(w, 0.35)
+                + saw(u * s(w, 4.1) - v * s(w, 1.3)) * s(w, 0.16);
+            distance = distance + jags * s(w, self.jag);
         }
         distance
     }
+}
+
+#[inline(always)]
+fn saw<W: Width>(x: F8<W>) -> F8<W> {
+    let w = x.width();
+    (x.fraction() - s(w, 0.5)).abs() * s(w, 4.0) - s(w, 1.0)
 }
 
 /// What a group is made of, and so where its lengths go.
@@ -439,19 +471,20 @@ impl Group {
     /// Signed distance to the group's surface at one point, fracture surfaces left out.
     pub fn distance(&self, p: V3) -> f32 {
         let p8 = P8 {
-            x: s(p.x),
-            y: s(p.y),
-            z: s(p.z),
+            x: s(Narrow, p.x),
+            y: s(Narrow, p.y),
+            z: s(Narrow, p.z),
         };
         let all: Vec<&Prim> = self.prims.iter().collect();
         let carves: Vec<&Cone> = self.carves.iter().collect();
-        field(&all, &carves, &self.cuts, &p8).0.to_array()[0]
+        field(&all, &carves, &self.cuts, &p8).0.array()[0]
     }
 }
 
 #[inline(always)]
-fn field(prims: &[&Prim], carves: &[&Cone], cuts: &[Cut], p: &P8) -> (f32x8, f32x8, f32x8) {
-    let (mut d, mut c, mut m) = (s(1e3), s(1.0), s(0.0));
+fn field<W: Width>(prims: &[&Prim], carves: &[&Cone], cuts: &[Cut], p: &P8<W>) -> (F8<W>, F8<W>, F8<W>) {
+    let w = p.x.width();
+    let (mut d, mut c, mut m) = (s(w, 1e3), s(w, 1.0), s(w, 0.0));
     for (index, prim) in prims.iter().enumerate() {
         let (d2, c2, m2) = prim.sample(p);
         if index == 0 {
@@ -459,17 +492,16 @@ fn field(prims: &[&Prim], carves: &[&Cone], cuts: &[Cut], p: &P8) -> (f32x8, f32
             continue;
         }
         let k = prim.blend();
-        let h = (s(0.5) + (d - d2) * s(0.5 / k)).fast_max(s(0.0)).fast_min(s(1.0));
-        d = d + (d2 - d) * h - h * (s(1.0) - h) * s(k);
-        c += (c2 - c) * h;
-        m += (m2 - m) * h;
+        let h = (s(w, 0.5) + (d - d2) * s(w, 0.5 / k)).max(s(w, 0.0)).min(s(w, 1.0));
+        d = d + (d2 - d) * h - h * (s(w, 1.0) - h) * s(w, k);
+        c = c + (c2 - c) * h;
+        m = m + (m2 - m) * h;
     }
     for carve in carves {
-        d = d.fast_max(-cone_sample(carve, p).0);
+        d = d.max(s(w, 0.0) - cone_sample(carve, p).0);
     }
     for cut in cuts {
-        let (n, o) = (cut.normal, cut.point);
-        d = d.fast_max((p.x - s(o.x)) * s(n.x) + (p.y - s(o.y)) * s(n.y) + (p.z - s(o.z)) * s(n.z));
+        d = d.max(p.from(cut.point).along(cut.normal));
     }
     (d, c, m)
 }
@@ -499,6 +531,8 @@ impl Tube {
 /// The members of a group that rays through one patch of the detector can meet, and between which heights.
 pub struct Near<'a> {
     prims: Vec<&'a Prim>,
+    /// Lowest and highest height of each, as far as it counts in this patch.
+    spans: Vec<[f32; 2]>,
     carves: Vec<&'a Cone>,
     low: f32,
     high: f32,
@@ -567,6 +601,7 @@ impl Group {
     pub fn near(&self, tube: &Tube, centre: [f32; 2], reach: f32) -> Option<Near<'_>> {
         let mut near = Near {
             prims: Vec::new(),
+            spans: Vec::new(),
             carves: Vec::new(),
             low: f32::MAX,
             high: f32::MIN,
@@ -574,9 +609,17 @@ impl Group {
         for prim in &self.prims {
             if let Some((low, high)) = shadow(tube, prim.bound(), centre, reach, prim.blend()) {
                 near.prims.push(prim);
+                near.spans.push([low, high]);
                 near.low = near.low.min(low);
                 near.high = near.high.max(high);
             }
+        }
+        // A joint is as wide as the later of its two members says.
+        let widest = near.prims.iter().map(|prim| prim.blend()).fold(0.0, f32::max);
+        let joined = near.prims.iter().zip(&mut near.spans);
+        for (prim, span) in joined {
+            let more = widest - prim.blend();
+            *span = [span[0] - more, span[1] + more];
         }
         if near.prims.is_empty() {
             return None;
@@ -589,79 +632,246 @@ impl Group {
         }
         Some(near)
     }
+}
 
-    /// Lengths (mm) of shell and of inside times fill along eight rays to the detector points `x`, `y`.
+/// As many members as are kept apart by height; where a patch sees more, all are taken at every height.
+const APART: usize = 48;
+
+impl<'a> Near<'a> {
+    /// Those that a ray can meet at height `z`, in their order; the height up to which they are the same, and the
+    /// next height at which one begins.
+    #[inline(always)]
+    fn at(&self, z: f32, kept: &mut [&'a Prim; APART]) -> (usize, f32, f32) {
+        let (mut count, mut until, mut next) = (0, f32::MAX, f32::MAX);
+        for (prim, [low, high]) in self.prims.iter().zip(&self.spans) {
+            if *low > z {
+                next = next.min(*low);
+            } else if *high >= z {
+                kept[count] = prim;
+                count += 1;
+                until = until.min(*high);
+            }
+        }
+        (count, until, next)
+    }
+}
+
+/// Eight rays to detector points, through what is near them.
+pub struct Rays<'a> {
+    pub group: &'a Group,
+    pub near: &'a Near<'a>,
+    pub tube: &'a Tube,
+    pub x: [f32; 8],
+    pub y: [f32; 8],
+    /// The shortest step, mm.
+    pub finest: f32,
+}
+
+/// What [`Rays`] come to with instructions of one width.
+#[cfg(target_arch = "x86_64")]
+struct At<'a, W>(&'a Rays<'a>, W);
+
+#[cfg(target_arch = "x86_64")]
+impl<W: Width> pulp::NullaryFnOnce for At<'_, W> {
+    type Output = [[f32; 8]; 2];
+    #[inline(always)]
+    fn call(self) -> [[f32; 8]; 2] {
+        self.0.with(self.1)
+    }
+}
+
+impl Rays<'_> {
+    /// Lengths (mm) of shell and of inside times fill.
+    pub fn lengths(&self) -> [[f32; 8]; 2] {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(wide) = pulp::x86::V3::try_new() {
+            return wide.vectorize(At(self, wide));
+        }
+        self.narrow()
+    }
+
+    /// The same on any processor.
     #[inline(never)]
-    pub fn lengths(&self, near: &Near<'_>, tube: &Tube, x: f32x8, y: f32x8, finest: f32) -> (f32x8, f32x8) {
-        let source = tube.source;
+    fn narrow(&self) -> [[f32; 8]; 2] {
+        self.with(Narrow)
+    }
+
+    #[inline(always)]
+    fn with<W: Width>(&self, w: W) -> [[f32; 8]; 2] {
+        let Rays {
+            group, near, finest, ..
+        } = *self;
+        let source = self.tube.source;
+        let (x, y) = (F8::load(w, self.x), F8::load(w, self.y));
+        let (zero, one) = (s(w, 0.0), s(w, 1.0));
         let (sx, sy) = (
-            (s(source.x) - x) * s(1.0 / source.z),
-            (s(source.y) - y) * s(1.0 / source.z),
+            (s(w, source.x) - x) * s(w, 1.0 / source.z),
+            (s(w, source.y) - y) * s(w, 1.0 / source.z),
         );
         // Length along the ray for a millimetre of height.
-        let slant = (sx * sx + sy * sy + s(1.0)).sqrt();
-        let zero = s(0.0);
+        let slant = (sx * sx + sy * sy + one).sqrt();
         let (mut shell_sum, mut fill_sum) = (zero, zero);
-        let at = |z: f32| P8 {
-            x: x + sx * s(z),
-            y: y + sy * s(z),
-            z: s(z),
+        let clipped = !group.clips.is_empty();
+        let Some(first) = near.prims.first() else {
+            return [[0.0; 8]; 2];
         };
-        let mut z = near.low;
-        let p = at(z);
-        let (mut d0, mut c0, mut m0) = field(&near.prims, &near.carves, &self.cuts, &p);
-        let clip_at = |p: &P8| {
-            let mut worst = s(-1e3);
-            for clip in &self.clips {
-                worst = worst.fast_max(clip.distance(p));
+        let apart = near.prims.len() <= APART;
+        let mut kept = [*first; APART];
+        let (mut count, mut until, mut next) = (0, f32::MIN, f32::MIN);
+        let (mut z, mut dz) = (near.low, 0.0_f32);
+        // Distance, shell, fill and clip at the last height; nothing is known at first and behind a gap.
+        let (mut d0, mut c0, mut m0, mut e0) = (zero, zero, zero, s(w, -1e3));
+        let mut fresh = true;
+        loop {
+            if apart && (z > until || z >= next) {
+                (count, until, next) = near.at(z, &mut kept);
+                if count == 0 {
+                    if next == f32::MAX {
+                        break;
+                    }
+                    // Between solids that lie apart.
+                    z = next;
+                    fresh = true;
+                    continue;
+                }
             }
-            worst
-        };
-        let clipped = !self.clips.is_empty();
-        let mut e0 = if clipped { clip_at(&p) } else { s(-1e3) };
-        while z < near.high {
+            let prims = if apart { &kept[..count] } else { &near.prims[..] };
+            let p = P8 {
+                x: x + sx * s(w, z),
+                y: y + sy * s(w, z),
+                z: s(w, z),
+            };
+            let (d1, c1, m1) = field(prims, &near.carves, &group.cuts, &p);
+            let mut e1 = s(w, -1e3);
+            for clip in &group.clips {
+                e1 = e1.max(clip.distance(&p));
+            }
+            if !fresh {
+                let low = d0.min(d1);
+                let inverse = one / (d0.max(d1) - low).max(s(w, 1e-3));
+                let inside = ((zero - low) * inverse).max(zero).min(one);
+                let deep = (((c0 + c1) * s(w, -0.5) - low) * inverse).max(zero).min(one);
+                let mut length = slant * s(w, dz);
+                if clipped {
+                    let low = e0.min(e1);
+                    let span = (e0.max(e1) - low).max(s(w, 1e-3));
+                    length = length * ((zero - low) / span).max(zero).min(one);
+                }
+                shell_sum = shell_sum + (inside - deep) * length;
+                fill_sum = fill_sum + deep * (m0 + m1) * s(w, 0.5) * length;
+            }
+            if z >= near.high {
+                break;
+            }
+            (d0, c0, m0, e0) = (d1, c1, m1, e1);
+            fresh = false;
             // How far each ray may go without crossing a border, in distance; the shortest counts for all.
-            let to_border = d0.fast_max((-d0).fast_min((d0 + c0).abs()));
-            let mut step = to_border * s(0.9);
+            let mut step = d0.max((zero - d0).min((d0 + c0).abs())) * s(w, 0.9);
             if clipped {
                 // Past a fracture surface there is nothing to find until the ray is back.
-                step = step.fast_min(e0.abs().fast_max(s(finest))).fast_max(e0 * s(0.7));
+                step = step.min(e0.abs().max(s(w, finest))).max(e0 * s(w, 0.7));
             }
-            let shortest = step.to_array().into_iter().fold(40.0_f32, f32::min);
-            let dz = shortest.max(finest).min((near.high - z).max(1e-3));
+            dz = step.least().min(40.0).max(finest).min((near.high - z).max(1e-3));
+            if apart && z + dz > next {
+                dz = (next - z).max(1e-3);
+            }
             z += dz;
-            let p = at(z);
-            let (d1, c1, m1) = field(&near.prims, &near.carves, &self.cuts, &p);
-            let low = d0.fast_min(d1);
-            let span = (d0.fast_max(d1) - low).fast_max(s(1e-3));
-            let inverse = s(1.0) / span;
-            let share = |level: f32x8| ((level - low) * inverse).fast_max(zero).fast_min(s(1.0));
-            let inside = share(zero);
-            let deep = share((c0 + c1) * s(-0.5));
-            let mut length = slant * s(dz);
-            if clipped {
-                let e1 = clip_at(&p);
-                let low = e0.fast_min(e1);
-                let span = (e0.fast_max(e1) - low).fast_max(s(1e-3));
-                length *= ((zero - low) / span).fast_max(zero).fast_min(s(1.0));
-                e0 = e1;
-            }
-            shell_sum += (inside - deep) * length;
-            fill_sum += deep * (m0 + m1) * s(0.5) * length;
-            (d0, c0, m0) = (d1, c1, m1);
         }
-        (shell_sum, fill_sum)
+        [shell_sum.array(), fill_sum.array()]
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn chord(group: &Group, tube: &Tube, x: f32, y: f32) -> (f32, f32) {
         let near = group.near(tube, [x, y], 1.0).expect("the patch sees the solid");
-        let (shell, fill) = group.lengths(&near, tube, s(x), s(y), 0.5);
-        (shell.to_array()[0], fill.to_array()[0])
+        let rays = Rays {
+            group,
+            near: &near,
+            tube,
+            x: [x; 8],
+            y: [y; 8],
+            finest: 0.5,
+        };
+        let [shell, fill] = rays.lengths();
+        assert_eq!([shell, fill], rays.narrow(), "every width gives the same bits");
+        (shell[0], fill[0])
+    }
+
+    fn point(reach: f32, low: f32, high: f32) -> impl Strategy<Value = V3> {
+        (-reach..reach, -reach..reach, low..high).prop_map(|(x, y, z)| v(x, y, z))
+    }
+
+    /// How far a ray from a detector point to the tube passes a line (or a point) by.
+    fn passes(tube: &Tube, hit: [f32; 2], through: V3, along: V3) -> f32 {
+        let on = v(hit[0], hit[1], 0.0);
+        let ray = (tube.source - on).unit();
+        let across = ray.cross(along);
+        if across.length() < 1e-4 {
+            (through - on).cross(ray).length()
+        } else {
+            ((through - on).dot(across.unit())).abs()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_sphere_casts_its_closed_form(
+            centre in point(150.0, 60.0, 250.0),
+            source in point(40.0, 1000.0, 1900.0),
+            radius in 6.0_f32..40.0,
+            shell in 0.4_f32..3.0,
+            off in 0.0_f32..0.93,
+            angle in 0.0_f32..std::f32::consts::TAU,
+        ) {
+            let tube = Tube { source };
+            let mut group = Group::new(Matter::Bone);
+            group.push(Cone::sphere(centre, radius).shell(shell, shell).fill(1.0));
+            let aside = off * (radius - shell);
+            let hit = tube.project(centre + v(angle.cos(), angle.sin(), 0.0) * aside);
+            let (got_shell, got_fill) = chord(&group, &tube, hit[0], hit[1]);
+            let past = passes(&tube, hit, centre, v(0.0, 0.0, 0.0));
+            let full = |r: f32| 2.0 * (r * r - past * past).max(0.0).sqrt();
+            let (inside, whole) = (full(radius - shell), full(radius));
+            prop_assert!((got_fill - inside).abs() < 0.35, "inside {got_fill} instead of {inside}");
+            prop_assert!((got_shell + got_fill - whole).abs() < 0.2, "{} instead of {whole}", got_shell + got_fill);
+        }
+
+        #[test]
+        fn any_cylinder_casts_its_closed_form(
+            middle in point(120.0, 80.0, 200.0),
+            source in point(40.0, 1000.0, 1900.0),
+            lean in (-0.6_f32..0.6, -0.3_f32..0.3),
+            radius in 6.0_f32..20.0,
+            wall in 0.15_f32..0.6,
+            off in 0.0_f32..0.9,
+        ) {
+            // Far longer than what the ray meets, so that its round ends do not count.
+            let along = v(lean.0, 1.0, lean.1).unit();
+            let tube = Tube { source };
+            let mut group = Group::new(Matter::Bone);
+            let shell = radius * wall;
+            group.push(
+                Cone::new(middle - along * 300.0, middle + along * 300.0, radius, radius)
+                    .shell(shell, shell)
+                    .fill(1.0),
+            );
+            let aside = along.cross(v(0.0, 0.0, 1.0)).unit() * (off * (radius - shell));
+            let hit = tube.project(middle + aside);
+            let (got_shell, got_fill) = chord(&group, &tube, hit[0], hit[1]);
+            let past = passes(&tube, hit, middle, along);
+            let ray = (tube.source - v(hit[0], hit[1], 0.0)).unit();
+            // A ray that is not at a right angle stays longer inside.
+            let slant = ray.cross(along).length();
+            let full = |r: f32| 2.0 * (r * r - past * past).max(0.0).sqrt() / slant;
+            let (inside, whole) = (full(radius - shell), full(radius));
+            prop_assert!((got_fill - inside).abs() < 0.4, "inside {got_fill} instead of {inside}");
+            prop_assert!((got_shell + got_fill - whole).abs() < 0.25, "{} instead of {whole}", got_shell + got_fill);
+        }
     }
 
     #[test]

@@ -46,6 +46,16 @@ pub struct Label {
 }
 
 impl Label {
+    /// From where to where a line at height `y` can meet the label or its plate.
+    pub fn across(&self, y: f32) -> Option<(f32, f32)> {
+        let unit = self.height / 7.0;
+        let row = (self.at[1] - y) / unit;
+        let count = self.text.chars().count() as f32;
+        // A little more than what is covered.
+        (-2.0..9.0)
+            .contains(&row)
+            .then(|| (self.at[0] - 2.0 * unit, self.at[0] + (count * 6.0 + 1.0) * unit))
+    }
     /// Whether a point lies on a letter (1), on the plate (2) or beside (0).
     pub fn covers(&self, x: f32, y: f32) -> u8 {
         let unit = self.height / 7.0;

@@ -2,8 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::fracture::{FractureKind, FractureLocation, Side};
+use crate::anatomy::femur::Femur;
+use crate::anatomy::pelvis::Hemipelvis;
+use crate::anatomy::soft::Body;
+use crate::clutter::Clutter;
+use crate::fracture::{Fracture, FractureKind, FractureLocation, Side};
+use crate::math::V3;
 use crate::metal::MetalKind;
+use crate::process::Processing;
 
 /// What kind of picture it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,6 +59,8 @@ pub struct FractureTruth {
     pub shortening_mm: f32,
     pub external_rotation_deg: f32,
     pub varus_deg: f32,
+    /// Every parameter of it, in the femur's own frame.
+    pub drawn: Fracture,
 }
 
 /// One hip. Points are x, y in full-size pixels from the left and top edge of the picture.
@@ -72,10 +80,79 @@ pub struct HipTruth {
     pub femur_box: [f32; 4],
     pub fracture: Option<FractureTruth>,
     pub metal: Option<MetalKind>,
+    /// Holds the metal, as far as it may reach.
+    pub metal_box: Option<[f32; 4]>,
     pub healed_fracture: bool,
+    pub frank_callus: bool,
     pub paget: bool,
     /// Kellgren-Lawrence grade.
     pub arthritis: u8,
+    /// The measures that this hip was built from, in millimetres of a grown-up (the body's size is in `drawn`).
+    pub femur: Femur,
+    pub hemipelvis: Hemipelvis,
+    pub abduction_deg: f32,
+    pub flexion_deg: f32,
+    pub anteversion_deg: f32,
+}
+
+/// The spine of a picture of the trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ColumnTruth {
+    /// Of the largest vertebra, mm.
+    pub width_mm: f32,
+    /// 0 none .. 1 much.
+    pub wear: f32,
+    pub scoliosis_deg: f32,
+    pub lordosis_deg: f32,
+}
+
+/// A chest or a knee: what was drawn of it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimbTruth {
+    Chest {
+        half_width_mm: f32,
+        half_depth_mm: f32,
+        fat_mm: f32,
+        inspiration_mm: f32,
+        heart: f32,
+        arms_up: bool,
+    },
+    Knee {
+        size: f32,
+        narrowing_mm: f32,
+        fat_mm: f32,
+        girth: f32,
+        flexion_deg: f32,
+        turn_deg: f32,
+        both: bool,
+    },
+}
+
+/// Every parameter drawn that the rest of the truth does not name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Drawn {
+    /// Size against a grown body; cortex against that at 50 years; cancellous bone as a share of cortex.
+    pub size: f32,
+    pub cortex: f32,
+    pub cancellous: f32,
+    pub body: Option<Body>,
+    pub column: Option<ColumnTruth>,
+    pub limb: Option<LimbTruth>,
+    /// The focal spot over the detector's middle, mm; its z is the distance between source and image.
+    pub source: V3,
+    pub scatter_ratio: f32,
+    pub detective_efficiency: f32,
+    /// Change of the beam from the middle to the upper edge.
+    pub heel: f32,
+    pub processing: Processing,
+    pub collimated: bool,
+    /// Letters in the picture.
+    pub letters: Vec<String>,
+    pub gas_pockets: u32,
+    pub calcified_arteries: bool,
+    pub catheter: bool,
+    pub clutter: Clutter,
 }
 
 /// Truth of a whole picture.
@@ -109,6 +186,7 @@ pub struct Truth {
     pub bits: u8,
     pub monochrome1: bool,
     pub corner_blocks: bool,
+    pub drawn: Drawn,
 }
 
 impl Truth {

@@ -24,6 +24,8 @@ fn same_seed_same_bytes_on_one_thread_and_on_many() {
             (
                 case.render_scaled(150),
                 case.render_region([300.0, 300.0, 900.0, 800.0], 90, 75),
+                // Fine enough for all that is divided: cells, tiles, bands.
+                case.render_region([700.0, 700.0, 1100.0, 1050.0], 400, 350),
             )
         })
     };
@@ -32,6 +34,11 @@ fn same_seed_same_bytes_on_one_thread_and_on_many() {
         assert!(one == many, "seed {seed}");
     }
     assert!(picture(1, 1).0.pixels != picture(1, 2).0.pixels);
+    // Each picture alone, or one after the other.
+    let fresh = || Case::draw(&Config::default(), &Request::default(), 4);
+    let used = fresh();
+    used.render_scaled(80);
+    assert!(used.render_scaled(150) == fresh().render_scaled(150));
 }
 
 #[test]
@@ -152,6 +159,16 @@ fn requests_are_heeded() {
             ..of(View::FrontalPelvis)
         });
         assert!(truth.hips.iter().any(|h| h.metal == Some(kind)));
+        for hip in &truth.hips {
+            assert_eq!(hip.metal.is_some(), hip.metal_box.is_some());
+            if let Some([x0, y0, x1, y1]) = hip.metal_box {
+                // Every kind reaches from the neck into the shaft or across it.
+                assert!(
+                    (x0..x1).contains(&hip.neck_centre[0]) && (y0..y1).contains(&hip.neck_centre[1]),
+                    "{kind:?}"
+                );
+            }
+        }
     }
     let wanted = FractureRequest {
         location: Some(FractureLocation::Extracapsular),
@@ -187,6 +204,16 @@ fn requests_are_heeded() {
 fn truth_and_configuration_serialise() {
     let case = Case::draw(&Config::default(), &of(View::FrontalPelvis), 3);
     let text = serde_json::to_string(case.truth()).expect("JSON");
+    for drawn in [
+        "neck_shaft",
+        "sharp_angle",
+        "half_width",
+        "scatter_ratio",
+        "edge_gain",
+        "abduction_deg",
+    ] {
+        assert!(text.contains(drawn), "{drawn}");
+    }
     assert!(text.contains("\"frontal_pelvis\"") && text.contains("\"right\""));
     let back: Truth = serde_json::from_str(&text).expect("truth");
     assert_eq!(back.hips.len(), 2);

@@ -260,6 +260,25 @@ fn one_image_as_asked_for() {
         (phantom::View::Chest, 9, phantom::Sex::Male)
     );
 
+    let with = made(&[
+        "--with",
+        "leads,buttons,trolley,lines,arthritis,paget,frank-callus,ramus-fracture,spinal-metal",
+        "--fracture",
+        "none",
+        "--metal",
+        "none",
+        "--age",
+        "82",
+    ]);
+    let clutter = with.drawn.clutter;
+    assert!(clutter.leads && clutter.buttons && clutter.trolley && clutter.lines);
+    assert!(with.spinal_metal && with.ramus_fracture.is_some());
+    assert!(
+        with.hips
+            .iter()
+            .all(|hip| hip.arthritis >= 2 && hip.paget && hip.healed_fracture && hip.frank_callus)
+    );
+
     for wrong in [
         &["--view", "chest", "--fracture", "any"][..],
         &["--fracture", "none", "--severity", "subtle"],

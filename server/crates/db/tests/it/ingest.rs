@@ -109,12 +109,12 @@ async fn later_instances_fill_what_was_empty_and_overwrite_nothing() {
     first.accession_number = String::new();
     db.record_instance(first).await.unwrap();
     let mut second = instance("1", "1.2", 200);
-    second.patient_id = "other".into();
+    second.patient_name = domain::PersonName("OTHER^NAME".into());
     second.instance_number = "0".into();
     db.record_instance(second).await.unwrap();
     let detail = db.study(&uid("1")).await.unwrap().unwrap();
     assert_eq!(detail.row.accession_number, "A1");
-    assert_eq!(detail.row.patient_id, "P1");
+    assert_eq!(detail.row.patient_name.0, "DOE^JANE");
     assert_eq!(detail.row.images, 2);
     assert_eq!(detail.row.received_at, at(100));
     assert_eq!(detail.row.state, StudyState::Receiving);

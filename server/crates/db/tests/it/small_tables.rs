@@ -100,7 +100,7 @@ async fn each_reader_keeps_views_of_the_worklist() {
             ..query.clone()
         }
     );
-    assert_eq!(db.saved_views(anna).await.unwrap(), [kept.clone()]);
+    assert_eq!(db.saved_views(anna).await.unwrap(), std::slice::from_ref(&kept));
     assert_eq!(db.saved_views(berta).await.unwrap(), []);
 
     // The same name replaces, another account's view of that name stays.

@@ -3,8 +3,17 @@
 use crate::math::{Draw, V3, v};
 use crate::solid::{Cone, Group, Matter};
 
+/// What was drawn of a knee: size against the usual one, worn joint space, fat and girth.
+#[derive(Clone, Copy, Debug)]
+pub struct KneeMeasures {
+    pub size: f32,
+    pub narrowing: f32,
+    pub fat: f32,
+    pub girth: f32,
+}
+
 /// Bones and soft tissue of one knee; `side` mirrors it, `flexion` bends it (degrees).
-pub fn knee(draw: &mut Draw, side: f32, flexion: f32, cortex: f32, cancellous: f32) -> Vec<Group> {
+pub fn knee(draw: &mut Draw, side: f32, flexion: f32, cortex: f32, cancellous: f32) -> (Vec<Group>, KneeMeasures) {
     let k = draw.gauss(1.0, 0.06);
     let narrow = draw.uniform(0.0, 3.5);
     let p = |x: f32, y: f32, z: f32| v(side * x * k, y * k, z * k);
@@ -67,5 +76,11 @@ pub fn knee(draw: &mut Draw, side: f32, flexion: f32, cortex: f32, cancellous: f
     let mut groups = vec![body, femur, patella];
     groups.push(tibia.posed(&tilt));
     groups.push(fibula.posed(&tilt));
-    groups
+    let told = KneeMeasures {
+        size: k,
+        narrowing: narrow,
+        fat,
+        girth,
+    };
+    (groups, told)
 }

@@ -3,9 +3,10 @@
 use crate::anatomy::spine::{ColumnPlan, column};
 use crate::math::{Draw, V3, v};
 use crate::solid::{Cone, Group, Matter};
+use crate::truth::LimbTruth;
 
 /// All solids of a chest.
-pub fn chest(draw: &mut Draw, scale: f32, cortex: f32, cancellous: f32, arms_up: bool) -> Vec<Group> {
+pub fn chest(draw: &mut Draw, scale: f32, cortex: f32, cancellous: f32, arms_up: bool) -> (Vec<Group>, LimbTruth) {
     let mut groups = Vec::new();
     let wide = draw.gauss(132.0, 9.0);
     let deep = draw.gauss(98.0, 10.0);
@@ -200,8 +201,14 @@ pub fn chest(draw: &mut Draw, scale: f32, cortex: f32, cancellous: f32, arms_up:
             .shell(0.8, 0.8),
     );
     groups.push(girdle);
-    groups
-        .into_iter()
-        .map(|g| g.posed(&crate::math::Pose::scale(scale)))
-        .collect()
+    let told = LimbTruth::Chest {
+        half_width_mm: wide,
+        half_depth_mm: deep,
+        fat_mm: fat,
+        inspiration_mm: inspiration,
+        heart: size,
+        arms_up,
+    };
+    let scale = crate::math::Pose::scale(scale);
+    (groups.into_iter().map(|g| g.posed(&scale)).collect(), told)
 }
