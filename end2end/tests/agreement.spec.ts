@@ -13,11 +13,11 @@ test.afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const IMAGES: { file: string; tables?: ('voi' | 'modality')[]; what: string }[] = [
   { file: 'RG1_JLSN', what: 'a chest, MONOCHROME1, 15 bit' },
-  { file: 'RG2_J2KR', what: 'a hip, MONOCHROME2, 10 bit' },
+  { file: 'RG2_JPLL', what: 'a hip, MONOCHROME2, 10 bit' },
   { file: 'RG3_JPLL', what: 'a leg, MONOCHROME1, 10 bit' },
   { file: 'XA1_RLE', what: 'an angiogram without a window' },
   { file: 'RG2_JLSL', tables: ['voi'], what: 'a VOI LUT Sequence' },
-  { file: 'RG3_J2KR', tables: ['voi', 'modality'], what: 'MONOCHROME1 with a Modality and a VOI LUT Sequence' },
+  { file: 'RG3_JLSL', tables: ['voi', 'modality'], what: 'MONOCHROME1 with a Modality and a VOI LUT Sequence' },
 ];
 
 /** Each is reached from the one before it. */
