@@ -4,6 +4,7 @@ mod doors;
 mod hostile;
 mod ingest;
 mod kill;
+mod networks;
 mod state;
 mod util;
 mod web;
