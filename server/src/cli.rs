@@ -113,8 +113,10 @@ enum Command {
     /// Make simulated x-rays.
     #[command(subcommand)]
     Simulate(simulate::Simulate),
-    /// Train a network on simulated x-rays.
+    /// Train a network on simulated x-rays, or on a cohort.
     Train(train::Train),
+    /// Train a network under many configurations and rank them.
+    Search(train::SearchCommand),
     /// Measure the networks on fresh simulated x-rays.
     Evaluate(train::Evaluate),
     /// List the networks.
@@ -236,6 +238,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Simulate(command) => tokio::task::spawn_blocking(move || simulate::run(&command)).await??,
         Command::Train(command) => tokio::task::spawn_blocking(move || train::train(&command)).await??,
+        Command::Search(command) => tokio::task::spawn_blocking(move || train::search(&command)).await??,
         Command::Evaluate(command) => tokio::task::spawn_blocking(move || train::evaluate(&command)).await??,
         Command::Models { networks, json } => {
             let mut config = Config::default();

@@ -7,6 +7,7 @@ mod every_door;
 mod hostile;
 mod ingest;
 mod kill;
+mod networks;
 mod state;
 mod util;
 mod viewing;
