@@ -6,6 +6,7 @@ use domain::{HipFinding, Side};
 use leptos::prelude::*;
 
 use crate::Desk;
+use crate::components::picture_state::PictureState;
 
 /// What a drag does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,7 +150,7 @@ pub fn ImageViewer(
                 <noscript><p class="stage-note">"The picture needs JavaScript and WebAssembly. The results beside it do not."</p></noscript>
                 <StageNote state=port.state/>
             </div>
-            <StatusLine state=port.state/>
+            <StatusLine state=port.state frame_url/>
         </section>
     }
     .into_any()
@@ -364,7 +365,7 @@ fn Toolbar(port: Port, hips: Signal<Vec<HipFinding>>) -> impl IntoView {
 }
 
 #[component]
-fn StatusLine(state: RwSignal<State>) -> impl IntoView {
+fn StatusLine(state: RwSignal<State>, frame_url: Signal<String>) -> impl IntoView {
     let item = move |name: &'static str, value: fn(&State) -> String| {
         view! {
             <span class="status-item">
@@ -378,6 +379,7 @@ fn StatusLine(state: RwSignal<State>) -> impl IntoView {
     };
     view! {
         <div class="status-line">
+            <PictureState url=frame_url/>
             {item("Zoom", |state| format!("{:.0} %", state.zoom * 100.0))}
             {item("Window", |state| format!("C {:.0} W {:.0}", state.window_center, state.window_width))}
             {item("Spacing", |state| state.spacing.clone())}

@@ -7,6 +7,7 @@ mod m20261123_000001_accounts;
 mod m20261123_000002_studies;
 mod m20261123_000003_audit;
 mod m20261123_000004_quarantine_and_settings;
+mod m20261126_000021_answer_key;
 
 /// Every migration, oldest first. Only ever append.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000002_studies::Migration),
             Box::new(m20261123_000003_audit::Migration),
             Box::new(m20261123_000004_quarantine_and_settings::Migration),
+            Box::new(m20261126_000021_answer_key::Migration),
         ]
     }
 }

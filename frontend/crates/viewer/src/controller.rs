@@ -134,6 +134,25 @@ impl Controller {
         self.opened = Some(Opened { frame, presets, levels });
     }
 
+    /// The same picture, better than before: view and window stay. A window that was made from the pixels is made
+    /// anew from these.
+    pub fn refine(&mut self, frame: Rc<Frame>) {
+        let Some(opened) = &self.opened else {
+            self.open(frame);
+            return;
+        };
+        let presets = presets(&frame);
+        let chosen = opened
+            .presets
+            .iter()
+            .position(|preset| Some(&preset.voi) == self.presentation.voi.as_ref());
+        if let Some(preset) = chosen.and_then(|index| presets.get(index)) {
+            self.presentation.voi = Some(preset.voi.clone());
+        }
+        let levels = Rc::new(self.presentation.resolve(&frame));
+        self.opened = Some(Opened { frame, presets, levels });
+    }
+
     pub fn frame(&self) -> Option<Rc<Frame>> {
         self.opened.as_ref().map(|opened| Rc::clone(&opened.frame))
     }
@@ -357,6 +376,30 @@ mod tests {
         assert_eq!(controller.state().window_width, 300.0);
         controller.command(Command::WindowPreset(99));
         assert_eq!(controller.state().window_width, 300.0);
+    }
+
+    #[test]
+    fn a_better_picture_keeps_view_and_window() {
+        let better = || Rc::new(Frame::new(200, 400, 12, vec![77; 80_000]));
+        let mut controller = opened(vec![]);
+        let made = controller.state().window_center;
+        controller.command(Command::ZoomIn);
+        let zoom = controller.state().zoom;
+        controller.refine(better());
+        assert_eq!(controller.state().zoom, zoom);
+        assert_ne!(
+            controller.state().window_center,
+            made,
+            "the percentiles are those of the better picture"
+        );
+        let mut controller = opened(vec![]);
+        drag(&mut controller, Button::Main, [40.0, -40.0]);
+        let chosen = (controller.state().window_center, controller.state().window_width);
+        controller.refine(better());
+        assert_eq!(
+            (controller.state().window_center, controller.state().window_width),
+            chosen
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use imaging::{Affine, DisplayLut, EdgeLetters};
+use imaging::{Affine, DisplayLut, EdgeLetters, Frame};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{
@@ -132,6 +132,19 @@ impl Shared {
             *self.told.borrow_mut() = Some(state.clone());
             (self.on_state)(state);
         }
+    }
+
+    /// Shows a picture, or the same one better than before.
+    fn show(self: &Rc<Self>, frame: Rc<Frame>) {
+        self.change(|inner| {
+            if inner.controller.frame().is_some() {
+                inner.controller.refine(frame);
+            } else {
+                inner.resize();
+                inner.controller.open(frame);
+            }
+            inner.upload();
+        });
     }
 
     /// Draws with the display's next frame, however many changes come before it.
@@ -309,17 +322,20 @@ fn start_loading(shared: &Rc<Shared>, url: String) {
                 }
             }
         };
-        let loaded = load::frame(&url, &signal, on_progress).await;
+        let on_preview = {
+            let weak = weak.clone();
+            move |frame| {
+                if let Some(shared) = weak.upgrade() {
+                    shared.show(frame);
+                }
+            }
+        };
+        let loaded = load::frame(&url, &signal, on_progress, on_preview).await;
         let Some(shared) = weak.upgrade().filter(|_| !signal.aborted()) else {
             return;
         };
         match loaded {
-            Ok(frame) => shared.change(|inner| {
-                inner.progress = 1.0;
-                inner.resize();
-                inner.controller.open(frame);
-                inner.upload();
-            }),
+            Ok(frame) => shared.show(frame),
             Err(LoadError::Cancelled) => {}
             Err(error) => shared.change(|inner| inner.error = Some(error.to_string())),
         }
