@@ -36,7 +36,11 @@ self.addEventListener('fetch', (event) => {
 
 self.addEventListener('message', (event) => {
   const { kind, name, url } = event.data ?? {};
-  if (kind === 'account') event.waitUntil(account(name));
+  if (kind === 'account') {
+    event.waitUntil(account(name));
+    // A page that was kept does not know yet that there is no line.
+    if (said) event.source?.postMessage(said);
+  }
   if (kind === 'page') event.waitUntil(keepPage(url));
 });
 
