@@ -59,7 +59,7 @@ impl Db {
         if let Some(key) = &key {
             let known = answer::Entity::find()
                 .filter(answer::Column::AccountId.eq(new.by.0))
-                .filter(answer::Column::Key.eq(key))
+                .filter(answer::Column::Key.eq(key.as_str()))
                 .one(txn)
                 .await?;
             if let Some(known) = known {
