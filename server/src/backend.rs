@@ -34,6 +34,8 @@ const VIEW_SEARCH_MAXIMUM: usize = 200;
 const VIEWS_MAXIMUM: usize = 30;
 /// Most bytes of what is kept of how a reader left an image.
 const KEPT_VIEW_MAXIMUM: usize = 32 << 10;
+/// Longest key of an answer, in bytes.
+const KEY_MAXIMUM: usize = 64;
 
 impl ServerBackend {
     async fn note(&self, event: AuditEvent) -> Result<(), AppError> {
@@ -154,20 +156,27 @@ impl Backend for ServerBackend {
             .as_ref()
             .and_then(|reading| reading.hips.iter().find(|hip| hip.side == input.side));
         let agrees = hip.is_some_and(|hip| hip.agrees(input.value));
-        let answer = self
-            .db
-            .add_answer(db::NewAnswer {
-                study_uid: input.study_uid.clone(),
-                sop_uid: input.sop_uid,
-                side: input.side,
-                value: input.value,
-                agrees,
-                comment: comment.to_owned(),
-                by: caller.user.id,
-                at: clock::now(),
-            })
-            .await
-            .map_err(internal)?;
+        let key = input.key.filter(|key| !key.is_empty());
+        if key.as_ref().is_some_and(|key| key.len() > KEY_MAXIMUM) {
+            return Err(AppError::Invalid(format!(
+                "an answer's key holds at most {KEY_MAXIMUM} characters"
+            )));
+        }
+        let new = db::NewAnswer {
+            study_uid: input.study_uid.clone(),
+            sop_uid: input.sop_uid,
+            side: input.side,
+            value: input.value,
+            agrees,
+            comment: comment.to_owned(),
+            by: caller.user.id,
+            at: clock::now(),
+        };
+        let (answer, is_new) = self.db.add_answer_once(new, key).await.map_err(internal)?;
+        if !is_new {
+            // It arrived before, and was audited then: only its sender did not hear of it.
+            return Ok(answer);
+        }
         let detail = format!("{} hip: {}", input.side.as_str(), input.value.as_str());
         self.note(audit::event(
             caller,

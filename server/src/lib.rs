@@ -18,6 +18,7 @@ pub mod state;
 pub mod telemetry;
 
 pub mod decoder;
+pub mod derived;
 pub mod dicomweb;
 pub mod ingest;
 pub mod listener;
