@@ -1,7 +1,7 @@
 import AxeBuilder from '@axe-core/playwright';
 import { demoIsRead, expect, open, openBoxedStudy, test } from './fixtures';
 
-for (const path of ['/', '/upload', '/audit', '/quarantine', '/accounts', '/about', '/study']) {
+for (const path of ['/', '/upload', '/audit', '/quarantine', '/accounts', '/cohorts', '/about', '/study']) {
   test(`axe finds nothing serious on ${path}`, async ({ page }) => {
     if (path === '/study') await openBoxedStudy(page);
     else if (path === '/') await demoIsRead(page);

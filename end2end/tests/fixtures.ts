@@ -39,7 +39,7 @@ export class Server {
     readonly url: string,
     readonly dicomPort: number,
     private readonly child: ChildProcess,
-    private readonly data: string,
+    readonly data: string,
     private readonly output: string[],
   ) {}
 

@@ -22,6 +22,7 @@ pub mod ingest;
 pub mod listener;
 pub mod storage;
 
+pub mod cohort;
 pub mod inference;
 pub mod worker;
 

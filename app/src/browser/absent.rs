@@ -26,6 +26,8 @@ pub fn reveal(_: &str) {}
 
 pub fn leave_for(_: &str) {}
 
+pub fn prefetch(_: &str) {}
+
 pub fn toggle_theme() {}
 
 pub fn local_time(_: Timestamp) -> Option<String> {

@@ -13,13 +13,13 @@ use crate::util::{Bench, sound};
 
 const PASSWORD: &str = "long enough for anyone";
 
-struct Web {
-    bench: Bench,
+pub struct Web {
+    pub bench: Bench,
     router: Router,
 }
 
 impl Web {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let bench = Bench::new().await;
         for (name, role, site) in [
             ("admin", Role::Administrator, "main"),
@@ -42,7 +42,7 @@ impl Web {
         self.router.clone().oneshot(request).await.unwrap()
     }
 
-    async fn get(&self, path: &str, cookie: Option<&str>) -> Response<Body> {
+    pub async fn get(&self, path: &str, cookie: Option<&str>) -> Response<Body> {
         let mut request = Request::get(path);
         if let Some(cookie) = cookie {
             request = request.header(header::COOKIE, cookie);
@@ -50,7 +50,7 @@ impl Web {
         self.send(request.body(Body::empty()).unwrap()).await
     }
 
-    async fn post(&self, path: &str, cookie: &str, kind: &str, body: impl Into<Body>) -> Response<Body> {
+    pub async fn post(&self, path: &str, cookie: &str, kind: &str, body: impl Into<Body>) -> Response<Body> {
         let request = Request::post(path)
             .header(header::COOKIE, cookie)
             .header(header::CONTENT_TYPE, kind)
@@ -71,7 +71,7 @@ impl Web {
     }
 
     /// Signs in and gives the session's cookie.
-    async fn sign_in(&self, name: &str) -> String {
+    pub async fn sign_in(&self, name: &str) -> String {
         let response = self.try_sign_in(name, PASSWORD).await;
         assert_eq!(response.status(), StatusCode::SEE_OTHER);
         assert_eq!(response.headers()[header::LOCATION], "/");
@@ -83,7 +83,7 @@ impl Web {
         cookie.split(';').next().unwrap().to_owned()
     }
 
-    async fn audited(&self, action: AuditAction) -> Vec<domain::AuditEvent> {
+    pub async fn audited(&self, action: AuditAction) -> Vec<domain::AuditEvent> {
         let filter = AuditFilter {
             action: Some(action),
             per_page: 100,
@@ -93,7 +93,7 @@ impl Web {
     }
 }
 
-async fn text(response: Response<Body>) -> String {
+pub async fn text(response: Response<Body>) -> String {
     String::from_utf8_lossy(&response.into_body().collect().await.unwrap().to_bytes()).into_owned()
 }
 
