@@ -130,6 +130,9 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/audit") view=pages::audit::AuditPage ssr=SsrMode::Async/>
                     <Route path=path!("/quarantine") view=pages::quarantine::QuarantinePage ssr=SsrMode::Async/>
                     <Route path=path!("/accounts") view=pages::accounts::AccountsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/cohorts") view=pages::cohorts::CohortsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/cohorts/:name") view=pages::cohorts::CohortPage ssr=SsrMode::Async/>
+                    <Route path=path!("/cohorts/:name/review") view=pages::review::ReviewPage ssr=SsrMode::Async/>
                     <Route path=path!("/about") view=pages::about::AboutPage ssr=SsrMode::Async/>
                     <Route path=path!("/sign-in") view=pages::sign_in::SignInPage ssr=SsrMode::Async/>
                 </FlatRoutes>

@@ -24,6 +24,7 @@ pub mod ingest;
 pub mod listener;
 pub mod storage;
 
+pub mod cohort;
 pub mod heat_maps;
 pub mod inference;
 pub mod worker;

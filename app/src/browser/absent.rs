@@ -38,6 +38,8 @@ pub fn set_height(_: &str, _: f64) {}
 
 pub fn leave_for(_: &str) {}
 
+pub fn prefetch(_: &str) {}
+
 pub fn toggle_theme() {}
 
 pub fn local_time(_: Timestamp) -> Option<String> {
