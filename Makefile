@@ -11,10 +11,10 @@ LISTEN ?= 127.0.0.1:3000
 DEMO ?= 12
 ARGUMENTS ?=
 
-.PHONY: help run test bundle server end2end screenshots setup format clean
+.PHONY: help run test bundle server end2end screenshots setup format clean train-demo
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 run: ## build all and start the server; DATA=folder LISTEN=address:port ARGUMENTS='more for shenton serve'
 	@. .ci/env.sh
@@ -47,6 +47,23 @@ end2end: ## only the browser tests, on what is built
 
 screenshots: ## the README's pictures, by the browser tests
 	@SHENTON_SCREENSHOTS=1 $(MAKE) --no-print-directory end2end
+
+train-demo: ## a tiny version of all four networks, trained on the CPU in minutes; OUT=folder
+	@. .ci/env.sh
+	.ci/setup.sh run
+	cargo build --release
+	shenton="$$CARGO_TARGET_DIR/release/shenton"
+	out="$(OUT)"
+	out="$${out:-$$CARGO_TARGET_DIR/train-demo}"
+	for network in frontal bounding metal fracture; do
+		say "$$network"
+		"$$shenton" train "$$network" --config "server/models/configs/demo/$$network.toml" --out "$$out" --cache "$$out/cache"
+	done
+	say "the folder loads and reads a simulated x-ray"
+	"$$shenton" models --models "$$out"
+	"$$shenton" simulate image --seed 7 --out "$$out/demo.dcm"
+	"$$shenton" analyse --models "$$out" "$$out/demo.dcm"
+	say "curves: $$out/*/training.svg"
 
 format: ## rustfmt over the workspace
 	@cargo fmt --all

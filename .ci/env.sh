@@ -38,11 +38,8 @@ wasm_arguments() {
 }
 
 # cargo for the browser: `wasm_cargo COMMAND ARGUMENTS...`.
-#   erase_components                leptos compiles one view type for all views instead of one for each: a smaller bundle
-#   -Zlocation-detail, -Zfmt-debug  panics name no file and line, and nothing is printed for programmers
 wasm_cargo() {
     local arguments
-    local -x RUSTFLAGS="--cfg erase_components -Zlocation-detail=none -Zfmt-debug=none" RUSTC_BOOTSTRAP=1
     mapfile -t arguments < <(wasm_arguments)
     if [ "$(wasm_toolchain)" = rustup ]; then
         cargo "$1" "${arguments[@]}" "${@:2}"

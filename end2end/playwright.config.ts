@@ -16,6 +16,8 @@ export default defineConfig({
     viewport: { width: 1440, height: 900 },
     locale: 'en-GB',
     timezoneId: 'UTC',
+    // What a service worker kept would make tests depend on each other; tests/line.spec.ts allows it where it is meant.
+    serviceWorkers: 'block',
     trace: 'retain-on-failure',
   },
 });

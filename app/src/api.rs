@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod cohort;
 pub mod session;
 pub mod study;
 pub mod viewer;

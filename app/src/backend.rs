@@ -1,5 +1,6 @@
 //! What the pages ask of the server.
 
+use domain::cohort::{CohortDetail, CohortRow, DecisionInput, EventRow, ReviewDesk, UnusedRow};
 use domain::{
     AccountId, Answer, AuditEvent, AuditFilter, EarlierStudy, HeatMap, Page, QuarantineItem, SavedView, SiteId, SopUid,
     StudyDetail, StudyQuery, StudyRow, StudyUid, User,
@@ -56,4 +57,20 @@ pub trait Backend: Send + Sync + 'static {
     async fn set_password(&self, caller: &Caller, id: AccountId, password: String) -> Result<(), AppError>;
     async fn set_disabled(&self, caller: &Caller, id: AccountId, disabled: bool) -> Result<(), AppError>;
     async fn models(&self, caller: &Caller) -> Result<Vec<ModelCard>, AppError>;
+    async fn cohorts(&self, caller: &Caller) -> Result<Vec<CohortRow>, AppError>;
+    async fn cohort(&self, caller: &Caller, name: String) -> Result<CohortDetail, AppError>;
+    /// Changes of labels, newest first; `page` is zero-based.
+    async fn cohort_events(&self, caller: &Caller, name: String, page: u32) -> Result<Page<EventRow>, AppError>;
+    async fn cohort_unused(&self, caller: &Caller, name: String, page: u32) -> Result<Page<UnusedRow>, AppError>;
+    /// The next hip for this reviewer; records in the audit trail that its study was viewed.
+    async fn review_desk(&self, caller: &Caller, name: String) -> Result<ReviewDesk, AppError>;
+    /// Stores an answer and gives the next hip.
+    async fn review_decide(
+        &self,
+        caller: &Caller,
+        name: String,
+        decision: DecisionInput,
+    ) -> Result<ReviewDesk, AppError>;
+    /// Takes the newest answer back, which must be of this item, and gives its hip again.
+    async fn review_undo(&self, caller: &Caller, name: String, item: i64) -> Result<ReviewDesk, AppError>;
 }

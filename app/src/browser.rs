@@ -3,9 +3,13 @@
 #[cfg(not(feature = "hydrate"))]
 mod absent;
 #[cfg(feature = "hydrate")]
+mod line;
+#[cfg(feature = "hydrate")]
 mod real;
 
 #[cfg(not(feature = "hydrate"))]
 pub use absent::*;
+#[cfg(feature = "hydrate")]
+pub use line::*;
 #[cfg(feature = "hydrate")]
 pub use real::*;

@@ -11,6 +11,7 @@ mod browser;
 pub mod components;
 pub mod data;
 pub mod error;
+pub mod offline;
 pub mod pages;
 pub mod query;
 pub mod upload;
@@ -25,6 +26,7 @@ use leptos_router::SsrMode;
 use leptos_router::components::{FlatRoutes, Route, Router};
 use leptos_router::path;
 
+use components::connection::Connection;
 use components::header::Header;
 pub use error::AppError;
 use upload::Upload;
@@ -110,6 +112,7 @@ pub fn App() -> impl IntoView {
         ready: RwSignal::new(false),
     };
     provide_context(desk);
+    provide_context(offline::Line::default());
     Effect::new(move |_| desk.ready.set(true));
     provide_context(SignedIn(data::resource(|| (), |()| api::session::session())));
 
@@ -118,6 +121,7 @@ pub fn App() -> impl IntoView {
         <Router>
             <a class="skip" href="#main" rel="external">"Skip to the content"</a>
             <Header/>
+            <Connection/>
             <main id="main" tabindex="-1" data-ready=move || desk.ready.get().then_some("true")>
                 <FlatRoutes fallback=|| view! { <pages::not_found::NotFoundPage/> }.into_any()>
                     <Route path=path!("/") view=pages::worklist::WorklistPage ssr=SsrMode::Async/>
@@ -126,6 +130,9 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/audit") view=pages::audit::AuditPage ssr=SsrMode::Async/>
                     <Route path=path!("/quarantine") view=pages::quarantine::QuarantinePage ssr=SsrMode::Async/>
                     <Route path=path!("/accounts") view=pages::accounts::AccountsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/cohorts") view=pages::cohorts::CohortsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/cohorts/:name") view=pages::cohorts::CohortPage ssr=SsrMode::Async/>
+                    <Route path=path!("/cohorts/:name/review") view=pages::review::ReviewPage ssr=SsrMode::Async/>
                     <Route path=path!("/about") view=pages::about::AboutPage ssr=SsrMode::Async/>
                     <Route path=path!("/sign-in") view=pages::sign_in::SignInPage ssr=SsrMode::Async/>
                 </FlatRoutes>

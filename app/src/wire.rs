@@ -38,6 +38,9 @@ pub struct AnswerInput {
     pub side: Side,
     pub value: AnswerValue,
     pub comment: String,
+    /// Made up by the browser for this one answer: sent twice, it is kept once.
+    #[serde(default)]
+    pub key: Option<String>,
 }
 
 /// An account to create.

@@ -10,6 +10,10 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::routing::post;
+use domain::cohort::{
+    CohortDetail, CohortRow, DecisionInput, EventRow, Evidence, HipKey, Interval, Label, Opinion, Purpose, RecordText,
+    Records, ReviewDesk, ReviewItem, ReviewSettings, ReviewerRow, RoundRow, Set, UnusedRow,
+};
 use domain::{
     AccountId, Answer, AnswerValue, AuditAction, AuditEvent, AuditFilter, AuditOutcome, Call, EarlierStudy, HeatMap,
     HipExclusion, HipFinding, HipStatus, ImageReading, ImageRow, LocationScores, Milliseconds, ModelName, Page,
@@ -197,6 +201,160 @@ impl Backend for Fake {
             sha256: "cd".repeat(32),
             training: "Trained on simulated x-rays.".to_owned(),
         }])
+    }
+
+    async fn cohorts(&self, caller: &Caller) -> Result<Vec<CohortRow>, AppError> {
+        if !caller.user.may_answer() {
+            return Err(AppError::Forbidden);
+        }
+        Ok(vec![cohort_row()])
+    }
+
+    async fn cohort(&self, _: &Caller, name: String) -> Result<CohortDetail, AppError> {
+        if name != "hips" {
+            return Err(AppError::NotFound);
+        }
+        let estimate = Some(Interval {
+            value: 0.993,
+            low: 0.976,
+            high: 0.999,
+        });
+        Ok(CohortDetail {
+            row: cohort_row(),
+            seed: 1,
+            counts: vec![(Set::Training, Label::None, 4321), (Set::Test, Label::Excluded, 7)],
+            open: vec![(Purpose::FalsePositive, 12), (Purpose::Known, 3)],
+            rounds: vec![RoundRow {
+                number: 1,
+                purpose: Some(Purpose::FalsePositive),
+                queued: 100,
+                reviewed: 88,
+                changed: 41,
+                reviewed_total: 88,
+                estimate,
+                accuracy: None,
+                began_at: Timestamp(0),
+                outcome: "all looked at; score anew".to_owned(),
+                ended: true,
+            }],
+            audit: (290, 300),
+            estimate,
+            reviewers: vec![ReviewerRow {
+                name: "anna".to_owned(),
+                decisions: 91,
+                known: 5,
+                agreement: estimate,
+                kappa: None,
+                shared: 0,
+                shared_agreement: None,
+                shared_kappa: None,
+            }],
+            settings: ReviewSettings::default(),
+            unused: vec![("unlinked".to_owned(), 2)],
+        })
+    }
+
+    async fn cohort_events(&self, _: &Caller, _: String, _: u32) -> Result<Page<EventRow>, AppError> {
+        let row = EventRow {
+            id: 5,
+            at: Timestamp(1_795_475_613_000),
+            who: "anna".to_owned(),
+            key: HipKey {
+                accession: "A1".to_owned(),
+                side: Side::Left,
+            },
+            from: Label::None,
+            to: Label::FractureExtracapsular,
+            why: "false positives".to_owned(),
+        };
+        Ok(Page {
+            rows: vec![row],
+            total: 1,
+        })
+    }
+
+    async fn cohort_unused(&self, _: &Caller, _: String, _: u32) -> Result<Page<UnusedRow>, AppError> {
+        let row = UnusedRow {
+            kind: "unlinked".to_owned(),
+            record: "theatre.csv line 3".to_owned(),
+            why: "no study of this patient".to_owned(),
+        };
+        Ok(Page {
+            rows: vec![row],
+            total: 1,
+        })
+    }
+
+    async fn review_desk(&self, caller: &Caller, name: String) -> Result<ReviewDesk, AppError> {
+        if !caller.user.may_answer() {
+            return Err(AppError::Forbidden);
+        }
+        let text = "There is a <b>fracture</b> of the left neck of femur.".to_owned();
+        let records = Records {
+            label: Label::FractureIntracapsular,
+            reason: "the report states a fracture".to_owned(),
+            conflict: true,
+            note: String::new(),
+            texts: vec![RecordText {
+                kind: "report".to_owned(),
+                record: "reports.csv line 2".to_owned(),
+                time: "2024-03-02 11:00:00".to_owned(),
+                marks: vec![Evidence {
+                    rule: "fracture".to_owned(),
+                    start: 14,
+                    end: 22,
+                    words: "fracture".to_owned(),
+                }],
+                text,
+            }],
+            opinions: vec![Opinion {
+                who: "ben".to_owned(),
+                label: Label::None,
+                comment: "old".to_owned(),
+            }],
+        };
+        Ok(ReviewDesk {
+            item: (name != "empty").then(|| ReviewItem {
+                item: 3,
+                version: 0,
+                side: Side::Left,
+                study_uid: Some(StudyUid::from("1.2.3")),
+                sop_uid: Some(SopUid::from("1.2.3.0")),
+                hip: None,
+                description: "XR Pelvis".to_owned(),
+                study_time: "2024-03-02 10:00".to_owned(),
+                sex_age: "F, 82 y".to_owned(),
+                adjudicates: name == "differ",
+                records: (name != "blind").then_some(records),
+                next_sop_uid: None,
+            }),
+            open: 12,
+            answered: 34,
+            blind: name == "blind",
+            last: None,
+        })
+    }
+
+    async fn review_decide(&self, caller: &Caller, name: String, _: DecisionInput) -> Result<ReviewDesk, AppError> {
+        self.review_desk(caller, name).await
+    }
+
+    async fn review_undo(&self, caller: &Caller, name: String, _: i64) -> Result<ReviewDesk, AppError> {
+        self.review_desk(caller, name).await
+    }
+}
+
+fn cohort_row() -> CohortRow {
+    CohortRow {
+        name: "hips".to_owned(),
+        created_at: Timestamp(0),
+        hips: 5000,
+        repairable: 4600,
+        reviewed: 88,
+        open: 15,
+        test: 300,
+        test_reviewed: 300,
+        test_locked_at: Some(Timestamp(1)),
     }
 }
 
@@ -750,6 +908,76 @@ async fn the_administrators_pages_show_their_lists() {
             assert!(text.contains(word), "{path}: {word} in {text}");
         }
     }
+}
+
+#[tokio::test]
+async fn cohorts_show_progress_rounds_reviewers_and_history() {
+    let (_, html) = page(Fake::default(), Some(Role::Reader), "/cohorts").await;
+    let list = text(&html);
+    for words in ["hips", "5,000", "88 of 4,600 (1.9 %)", "300 hips, locked"] {
+        assert!(list.contains(words), "{words} in {list}");
+    }
+    let (_, html) = page(Fake::default(), Some(Role::Reader), "/cohorts/hips").await;
+    let cohort = text(&html);
+    for words in [
+        "99.3 % (97.6 to 99.9)",
+        "290 of 300 answered",
+        "12 of the false positives",
+        "all looked at; score anew",
+        "anna",
+        "Extra-capsular fracture",
+        "theatre.csv line 3",
+        "no study of this patient",
+        "Review (15 waiting)",
+    ] {
+        assert!(cohort.contains(words), "{words} in {cohort}");
+    }
+    assert!(!cohort.contains("known cases,"), "what is mixed in stays unknown");
+    assert!(html.contains("class=\"curve\""));
+    assert!(!html.contains(" style=\""), "an inline style would be blocked");
+    let (status, _) = page(Fake::default(), Some(Role::Reader), "/cohorts/none").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let (status, _) = page(Fake::default(), Some(Role::Site), "/cohorts").await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn the_review_shows_one_hip_and_its_records_unless_it_is_blind() {
+    let (_, html) = page(Fake::default(), Some(Role::Reader), "/cohorts/hips/review").await;
+    let shown = text(&html);
+    for words in [
+        "Left hip: broken?",
+        "12 waiting, 34 answered by you",
+        "Report and operation differ",
+        "F, 82 y",
+    ] {
+        assert!(shown.contains(words), "{words} in {shown}");
+    }
+    assert!(html.contains("<mark title=\"fracture\">"), "{html}");
+    assert!(html.contains("&lt;b&gt;"), "a report is text");
+    for label in [
+        "none",
+        "fracture_intracapsular",
+        "fracture_extracapsular",
+        "unknown",
+        "excluded",
+    ] {
+        assert!(html.contains(&format!("data-label=\"{label}\"")), "{label}");
+    }
+    assert!(!shown.contains("your answer settles it"));
+    let (_, html) = page(Fake::default(), Some(Role::Reader), "/cohorts/differ/review").await;
+    assert!(text(&html).contains("your answer settles it"));
+    let (_, html) = page(Fake::default(), Some(Role::Reader), "/cohorts/blind/review").await;
+    assert!(!text(&html).contains("Records"), "{html}");
+    let (_, html) = page(Fake::default(), Some(Role::Reader), "/cohorts/empty/review").await;
+    assert!(text(&html).contains("Nothing is waiting for you"));
+    let body = r#"{"name":"hips","decision":{"item":3,"version":0,"label":"none","comment":""}}"#;
+    assert_eq!(
+        call(Some(Role::Site), "review_decide", body).await.0,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(call(None, "review_decide", body).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(call(Some(Role::Reader), "review_decide", body).await.0, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ async function seriousFindings(page: Page): Promise<string[]> {
   return serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target} ${node.failureSummary}`).join(', ')}`);
 }
 
-const PAGES = ['/', '/?state=failed&result=definite', '/upload', '/audit', '/quarantine', '/accounts', '/about',
+const PAGES = ['/', '/?state=failed&result=definite', '/upload', '/audit', '/quarantine', '/accounts', '/cohorts', '/about',
   '/no-such-page', '/study/9.9', '/study'];
 
 for (const theme of ['dark', 'light']) {
@@ -39,7 +39,7 @@ test.describe('signed out', () => {
 
 test.describe('on a tablet', () => {
   test.use({ viewport: { width: 768, height: 1024 }, hasTouch: true });
-  for (const path of ['/', '/upload', '/audit', '/quarantine', '/accounts', '/about', '/study']) {
+  for (const path of ['/', '/upload', '/audit', '/quarantine', '/accounts', '/cohorts', '/about', '/study']) {
     test(`nothing is cut off on ${path}`, async ({ page }) => {
       if (path === '/study') await openBoxedStudy(page);
       else if (path === '/') await demoIsRead(page);

@@ -38,16 +38,29 @@ export class Server {
   private constructor(
     readonly url: string,
     readonly dicomPort: number,
-    private readonly child: ChildProcess,
+    private child: ChildProcess,
     readonly data: string,
     private readonly output: string[],
   ) {}
 
   static async start(demo: number): Promise<Server> {
-    const data = mkdtempSync(join(tmpdir(), 'shenton-'));
+    return Server.launch(mkdtempSync(join(tmpdir(), 'shenton-')), '127.0.0.1:0', demo);
+  }
+
+  /** Takes the server away, as a broken line does. Its data stay. */
+  async pause(): Promise<void> {
+    await this.end('SIGKILL');
+  }
+
+  /** Brings it back at the same address. */
+  async resume(): Promise<void> {
+    this.child = (await Server.launch(this.data, new URL(this.url).host, 0)).child;
+  }
+
+  private static async launch(data: string, listen: string, demo: number): Promise<Server> {
     const child = spawn(
       required('SHENTON_BINARY'),
-      ['serve', '--data', data, '--listen', '127.0.0.1:0', '--dicom-port', '0', '--site', required('SHENTON_SITE'),
+      ['serve', '--data', data, '--listen', listen, '--dicom-port', '0', '--site', required('SHENTON_SITE'),
         '--models', join(ROOT, 'server/models'), '--quiet-seconds', '1', '--demo', String(demo)],
       { env: { ...process.env, SHENTON_ADMIN_PASSWORD: ADMINISTRATOR.password }, stdio: ['ignore', 'pipe', 'pipe'] },
     );
@@ -82,14 +95,17 @@ export class Server {
     return this.child.exitCode === null && this.child.signalCode === null;
   }
 
+  private async end(signal: NodeJS.Signals): Promise<void> {
+    if (!this.running()) return;
+    const ended = new Promise((done) => this.child.on('exit', done));
+    this.child.kill(signal);
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), 15_000);
+    await ended;
+    clearTimeout(timer);
+  }
+
   async stop(): Promise<void> {
-    if (this.running()) {
-      const ended = new Promise((done) => this.child.on('exit', done));
-      this.child.kill('SIGTERM');
-      const timer = setTimeout(() => this.child.kill('SIGKILL'), 15_000);
-      await ended;
-      clearTimeout(timer);
-    }
+    await this.end('SIGTERM');
     rmSync(this.data, { recursive: true, force: true });
   }
 }

@@ -110,7 +110,7 @@ test('the reader answers for a hip, and the answer stays', async ({ page }) => {
 });
 
 test('a picture that the server does not have is said so', async ({ page }) => {
-  await page.route('**/frames/*', (route) => route.fulfill({ status: 404 }));
+  await page.route('**/frames/**', (route) => route.fulfill({ status: 404 }));
   await page.goto('/');
   await page.locator('table.worklist tbody tr td.patient a').first().click();
   await expect(page.locator('.stage-note[role=status]')).toContainText('does not exist');

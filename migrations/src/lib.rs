@@ -8,6 +8,7 @@ mod m20261123_000002_studies;
 mod m20261123_000003_audit;
 mod m20261123_000004_quarantine_and_settings;
 mod m20261126_000010_viewing;
+mod m20261126_000021_answer_key;
 mod m20261126_000031_saved_views;
 mod m20261126_000040_cohorts;
 
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000003_audit::Migration),
             Box::new(m20261123_000004_quarantine_and_settings::Migration),
             Box::new(m20261126_000010_viewing::Migration),
+            Box::new(m20261126_000021_answer_key::Migration),
             Box::new(m20261126_000031_saved_views::Migration),
             Box::new(m20261126_000040_cohorts::Migration),
         ]

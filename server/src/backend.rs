@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use app::AppError;
 use app::backend::async_trait;
 use app::backend::{AnswerInput, AuditCheck, Backend, Caller, ModelCard, NewAccount};
+use domain::cohort::{CohortDetail, CohortRow, DecisionInput, EventRow, ReviewDesk, UnusedRow};
 use domain::{
     AccountId, Answer, AuditAction, AuditEvent, AuditFilter, EarlierStudy, HeatMap, Page, QuarantineItem, SavedView,
     SiteId, SopUid, StudyDetail, StudyQuery, StudyRow, StudyState, StudyUid, User,
@@ -14,7 +15,7 @@ use tokio::sync::broadcast;
 
 use crate::error::internal;
 use crate::heat_maps::HeatMaps;
-use crate::{audit, auth, clock};
+use crate::{audit, auth, clock, cohort};
 
 /// The real backend: the database, the model folder and the channel of changes.
 pub struct ServerBackend {
@@ -34,6 +35,8 @@ const VIEW_SEARCH_MAXIMUM: usize = 200;
 const VIEWS_MAXIMUM: usize = 30;
 /// Most bytes of what is kept of how a reader left an image.
 const KEPT_VIEW_MAXIMUM: usize = 32 << 10;
+/// Longest key of an answer, in bytes.
+const KEY_MAXIMUM: usize = 64;
 
 impl ServerBackend {
     async fn note(&self, event: AuditEvent) -> Result<(), AppError> {
@@ -50,6 +53,14 @@ impl ServerBackend {
             Ok(())
         } else {
             Err(self.forbid(caller, what, "needs an administrator").await)
+        }
+    }
+
+    async fn reviewer(&self, caller: &Caller) -> Result<(), AppError> {
+        if caller.user.may_answer() {
+            Ok(())
+        } else {
+            Err(self.forbid(caller, "cohorts", "needs a reader").await)
         }
     }
 
@@ -154,20 +165,27 @@ impl Backend for ServerBackend {
             .as_ref()
             .and_then(|reading| reading.hips.iter().find(|hip| hip.side == input.side));
         let agrees = hip.is_some_and(|hip| hip.agrees(input.value));
-        let answer = self
-            .db
-            .add_answer(db::NewAnswer {
-                study_uid: input.study_uid.clone(),
-                sop_uid: input.sop_uid,
-                side: input.side,
-                value: input.value,
-                agrees,
-                comment: comment.to_owned(),
-                by: caller.user.id,
-                at: clock::now(),
-            })
-            .await
-            .map_err(internal)?;
+        let key = input.key.filter(|key| !key.is_empty());
+        if key.as_ref().is_some_and(|key| key.len() > KEY_MAXIMUM) {
+            return Err(AppError::Invalid(format!(
+                "an answer's key holds at most {KEY_MAXIMUM} characters"
+            )));
+        }
+        let new = db::NewAnswer {
+            study_uid: input.study_uid.clone(),
+            sop_uid: input.sop_uid,
+            side: input.side,
+            value: input.value,
+            agrees,
+            comment: comment.to_owned(),
+            by: caller.user.id,
+            at: clock::now(),
+        };
+        let (answer, is_new) = self.db.add_answer_once(new, key).await.map_err(internal)?;
+        if !is_new {
+            // It arrived before, and was audited then: only its sender did not hear of it.
+            return Ok(answer);
+        }
         let detail = format!("{} hip: {}", input.side.as_str(), input.value.as_str());
         self.note(audit::event(
             caller,
@@ -397,6 +415,48 @@ impl Backend for ServerBackend {
             .await
             .map_err(internal)?
             .map_err(internal)
+    }
+
+    async fn cohorts(&self, caller: &Caller) -> Result<Vec<CohortRow>, AppError> {
+        self.reviewer(caller).await?;
+        self.db.cohorts().await.map_err(internal)
+    }
+
+    async fn cohort(&self, caller: &Caller, name: String) -> Result<CohortDetail, AppError> {
+        self.reviewer(caller).await?;
+        cohort::detail(&self.db, &name).await.map_err(cohort::desk::refused)
+    }
+
+    async fn cohort_events(&self, caller: &Caller, name: String, page: u32) -> Result<Page<EventRow>, AppError> {
+        self.reviewer(caller).await?;
+        let events = self.db.cohort_events(&name, page, 100).await;
+        events.map_err(cohort::desk::refused)
+    }
+
+    async fn cohort_unused(&self, caller: &Caller, name: String, page: u32) -> Result<Page<UnusedRow>, AppError> {
+        self.reviewer(caller).await?;
+        let unused = self.db.cohort_unused(&name, page, 50).await;
+        unused.map_err(cohort::desk::refused)
+    }
+
+    async fn review_desk(&self, caller: &Caller, name: String) -> Result<ReviewDesk, AppError> {
+        self.reviewer(caller).await?;
+        cohort::desk::desk(&self.db, caller, &name).await
+    }
+
+    async fn review_decide(
+        &self,
+        caller: &Caller,
+        name: String,
+        decision: DecisionInput,
+    ) -> Result<ReviewDesk, AppError> {
+        self.reviewer(caller).await?;
+        cohort::desk::decide(&self.db, caller, &name, decision).await
+    }
+
+    async fn review_undo(&self, caller: &Caller, name: String, item: i64) -> Result<ReviewDesk, AppError> {
+        self.reviewer(caller).await?;
+        cohort::desk::undo(&self.db, caller, &name, item).await
     }
 }
 

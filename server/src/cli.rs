@@ -3,6 +3,7 @@
 mod account;
 mod analyse;
 mod audit;
+mod cohort;
 mod import;
 mod models;
 mod simulate;
@@ -14,6 +15,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use import::files;
 
 use crate::config::Config;
 use crate::serve::{self, ServeOptions, Services};
@@ -113,8 +116,10 @@ enum Command {
     /// Make simulated x-rays.
     #[command(subcommand)]
     Simulate(simulate::Simulate),
-    /// Train a network on simulated x-rays.
+    /// Train a network on simulated x-rays, or on a cohort.
     Train(train::Train),
+    /// Train a network under many configurations and rank them.
+    Search(train::SearchCommand),
     /// Measure the networks on fresh simulated x-rays.
     Evaluate(train::Evaluate),
     /// List the networks.
@@ -139,6 +144,9 @@ enum Command {
         #[command(subcommand)]
         command: audit::Audit,
     },
+    /// Cohorts: from a hospital's images, reports and theatre list to reviewed labels.
+    #[command(subcommand)]
+    Cohort(cohort::Command),
     /// Create or update the database, then stop.
     Migrate {
         #[command(flatten)]
@@ -236,6 +244,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Simulate(command) => tokio::task::spawn_blocking(move || simulate::run(&command)).await??,
         Command::Train(command) => tokio::task::spawn_blocking(move || train::train(&command)).await??,
+        Command::Search(command) => tokio::task::spawn_blocking(move || train::search(&command)).await??,
         Command::Evaluate(command) => tokio::task::spawn_blocking(move || train::evaluate(&command)).await??,
         Command::Models { networks, json } => {
             let mut config = Config::default();
@@ -244,6 +253,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::User { data, command } => account::run(Config::load(&data.data)?, command).await?,
         Command::Audit { data, command } => return audit::run(Config::load(&data.data)?, command).await,
+        Command::Cohort(command) => return cohort::run(command).await,
         Command::Migrate { data } => {
             Services::open(Config::load(&data.data)?).await?;
             println!("the database is up to date");

@@ -18,11 +18,13 @@ pub mod state;
 pub mod telemetry;
 
 pub mod decoder;
+pub mod derived;
 pub mod dicomweb;
 pub mod ingest;
 pub mod listener;
 pub mod storage;
 
+pub mod cohort;
 pub mod heat_maps;
 pub mod inference;
 pub mod worker;

@@ -8,17 +8,24 @@ use tikv_jemallocator::Jemalloc;
 // Networks ask for tens of megabytes at a time and give them back at once; with the C library's allocator the kernel
 // spends half of a training step on fresh pages. jemalloc keeps them, in huge pages.
 #[global_allocator]
-static ALLOCATOR: Forgiving = Forgiving;
-
-/// jemalloc, and null may be given back. The JPEG 2000 codec does that with every code block that it did not decode;
-/// the C library takes no notice, jemalloc crashes.
-struct Forgiving;
+static ALLOCATOR: Lenient = Lenient;
 
 #[allow(
     unsafe_code,
-    reason = "an allocator is called with raw pointers; each call is handed on as it came"
+    reason = "the name that jemalloc reads its settings from; no other symbol has it"
 )]
-unsafe impl GlobalAlloc for Forgiving {
+#[unsafe(export_name = "_rjem_malloc_conf")]
+static SETTINGS: &[u8; 11] = b"thp:always\0";
+
+/// jemalloc, but nothing is done to give nothing back. The decoder of JPEG 2000 (openjp2 0.6) does so for every code
+/// block; the C library shrugs, jemalloc would keep the null pointer and hand it out as memory.
+struct Lenient;
+
+#[allow(
+    unsafe_code,
+    reason = "an allocator is unsafe by its trait; every call is passed on as it came"
+)]
+unsafe impl GlobalAlloc for Lenient {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         unsafe { Jemalloc.alloc(layout) }
     }
@@ -27,23 +34,16 @@ unsafe impl GlobalAlloc for Forgiving {
         unsafe { Jemalloc.alloc_zeroed(layout) }
     }
 
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        unsafe { Jemalloc.realloc(pointer, layout, size) }
-    }
-
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         if !pointer.is_null() {
             unsafe { Jemalloc.dealloc(pointer, layout) }
         }
     }
-}
 
-#[allow(
-    unsafe_code,
-    reason = "the name that jemalloc reads its settings from; no other symbol has it"
-)]
-#[unsafe(export_name = "malloc_conf")]
-static SETTINGS: &[u8; 11] = b"thp:always\0";
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        unsafe { Jemalloc.realloc(pointer, layout, size) }
+    }
+}
 
 fn main() -> ExitCode {
     server::cli::main()

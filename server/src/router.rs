@@ -18,7 +18,7 @@ use time::Duration;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::services::ServeDir;
+use tower_http::services::{ServeDir, ServeFile};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 use tower_sessions::cookie::SameSite;
@@ -57,6 +57,8 @@ pub fn router(state: AppState) -> Router {
     let signed_in = Router::new()
         .route("/upload/file", post(upload::file))
         .route("/frames/{sop_uid}", get(frames::frame))
+        .route("/frames/{sop_uid}/progressive", get(frames::progressive))
+        .route("/frames/of/{study_uid}", get(frames::of_study))
         .route("/events", get(events::events))
         .nest("/dicomweb", dicomweb::router())
         .route_layer(from_fn_with_state(state.clone(), caller::require))
@@ -67,8 +69,17 @@ pub fn router(state: AppState) -> Router {
         .route("/sign-out", post(sign_in::sign_out))
         .layer(DefaultBodyLimit::max(1 << 20));
 
+    let pkg = state.config.site.join("pkg");
+    // From the root, since a service worker answers only for what lies below it.
+    let service_worker = Router::new()
+        .route_service("/service-worker.js", ServeFile::new(pkg.join("service-worker.js")))
+        .layer(SetResponseHeaderLayer::overriding(
+            CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; connect-src 'self'"),
+        ));
     let bundle = Router::new()
-        .nest_service("/pkg", ServeDir::new(state.config.site.join("pkg")).precompressed_br())
+        .nest_service("/pkg", ServeDir::new(pkg).precompressed_br())
+        .merge(service_worker)
         .layer(SetResponseHeaderLayer::overriding(
             CACHE_CONTROL,
             HeaderValue::from_static("no-cache"),

@@ -4,6 +4,7 @@
 //! incoming/<uuid>.part           being received; locked while its owner lives
 //! instances/ab/cd/<sha256>.dcm   accepted, named after its bytes, never changed
 //! quarantine/<sha256>.bin        refused, the oldest go first when there are too many
+//! derived/ab/cd/<sha256>.v1.progressive   made from the instance of that name, and made again where missing
 //! ```
 //!
 //! Names come from random numbers and hashes, never from what a sender says.
@@ -34,6 +35,7 @@ pub struct Storage {
     incoming: PathBuf,
     instances: PathBuf,
     quarantine: PathBuf,
+    derived: PathBuf,
     /// Bytes in quarantine as last counted, by this process.
     quarantined: Mutex<u64>,
 }
@@ -93,9 +95,15 @@ impl Storage {
             incoming: data.join("incoming"),
             instances: data.join("instances"),
             quarantine: data.join("quarantine"),
+            derived: data.join("derived"),
             quarantined: Mutex::new(0),
         };
-        for folder in [&storage.incoming, &storage.instances, &storage.quarantine] {
+        for folder in [
+            &storage.incoming,
+            &storage.instances,
+            &storage.quarantine,
+            &storage.derived,
+        ] {
             fs::create_dir_all(folder).map_err(failed("create", folder))?;
         }
         sync_folder(data)?;
@@ -183,13 +191,29 @@ impl Storage {
 
     /// Where the instance with these bytes lies or would lie; `sha256` in hexadecimal.
     pub fn instance_path(&self, sha256: &str) -> PathBuf {
-        let sound = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
-        // A hash comes from this store's own database, but a path is never built from anything unchecked.
-        let name = if sound { sha256 } else { "0000" };
-        self.instances
-            .join(&name[..2])
-            .join(&name[2..4])
-            .join(format!("{name}.dcm"))
+        place(&self.instances, sha256, "dcm")
+    }
+
+    /// Where the progressive form of the instance with these bytes lies or would lie.
+    pub fn derived_path(&self, sha256: &str) -> PathBuf {
+        place(&self.derived, sha256, &format!("v{}.progressive", progressive::VERSION))
+    }
+
+    /// Keeps what was made from an instance, whole or not at all. Blocks.
+    ///
+    /// # Errors
+    /// The file cannot be written, synchronised or renamed; nothing is left of it.
+    pub fn keep_derived(&self, sha256: &str, bytes: &[u8]) -> Result<(), Error> {
+        let mut staged = self.stage(bytes)?;
+        let target = self.derived_path(sha256);
+        let folder = target.parent().unwrap_or(&self.derived);
+        fs::create_dir_all(folder).map_err(failed("create", folder))?;
+        // Its bytes last before its name does: half a file would be served for ever. That the name lasts too is not
+        // waited for, since it can be made again.
+        staged.file.sync_all().map_err(failed("synchronise", &staged.path))?;
+        fs::rename(&staged.path, &target).map_err(failed("rename", &staged.path))?;
+        staged.kept = true;
+        Ok(())
     }
 
     /// Whether the instance with these bytes is here, whole. Blocks.
@@ -233,6 +257,17 @@ impl Storage {
         }
         Ok(total)
     }
+}
+
+/// A file named after a hash, two folders deep.
+fn place(folder: &Path, sha256: &str, extension: &str) -> PathBuf {
+    let sound = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
+    // A hash comes from this store's own database, but a path is never built from anything unchecked.
+    let name = if sound { sha256 } else { "0000" };
+    folder
+        .join(&name[..2])
+        .join(&name[2..4])
+        .join(format!("{name}.{extension}"))
 }
 
 struct Listed {
@@ -352,6 +387,21 @@ mod tests {
             !storage
                 .quarantine(storage.stage(b"more than ten bytes").unwrap(), 10)
                 .unwrap()
+        );
+    }
+
+    #[test]
+    fn what_is_derived_lies_beside_its_instance_whole() {
+        let (folder, storage) = store();
+        let sha256 = hex::encode(Sha256::digest(b"hip"));
+        storage.keep_derived(&sha256, b"first").unwrap();
+        storage.keep_derived(&sha256, b"again").unwrap();
+        assert_eq!(fs::read(storage.derived_path(&sha256)).unwrap(), b"again");
+        assert!(names(&folder.path().join("incoming")).is_empty());
+        assert!(
+            storage
+                .derived_path("../../etc/passwd")
+                .starts_with(folder.path().join("derived/00"))
         );
     }
 

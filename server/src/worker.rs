@@ -13,10 +13,10 @@ use domain::{ImageReading, StudyUid, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 
-use crate::clock;
 use crate::decoder::{DecodeError, Decoder};
 use crate::inference::{self, Analyser};
 use crate::storage::Storage;
+use crate::{clock, derived};
 
 /// How the worker waits and gives up.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -255,9 +255,18 @@ impl Worker {
         let ids = Some((instance.study_uid.clone(), instance.sop_uid.clone()));
         let decoded = decoded.map(|(_, frame)| frame);
         let analyser = self.analyser.clone();
-        tokio::task::spawn_blocking(move || inference::read(&*analyser, ids, decoded, decode))
-            .await
-            .map_err(|_| Failure::Words("the analysis broke off".to_owned()))
+        let (storage, sha256) = (self.storage.clone(), instance.sha256.clone());
+        tokio::task::spawn_blocking(move || {
+            // The reading stands without it, and whoever looks first makes it again.
+            if let Ok(frame) = &decoded
+                && let Err(error) = derived::make(&storage, &sha256, frame)
+            {
+                tracing::warn!(%error, "a picture's progressive form is not kept");
+            }
+            inference::read(&*analyser, ids, decoded, decode)
+        })
+        .await
+        .map_err(|_| Failure::Words("the analysis broke off".to_owned()))
     }
 }
 

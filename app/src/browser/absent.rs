@@ -38,6 +38,8 @@ pub fn set_height(_: &str, _: f64) {}
 
 pub fn leave_for(_: &str) {}
 
+pub fn prefetch(_: &str) {}
+
 pub fn toggle_theme() {}
 
 pub fn local_time(_: Timestamp) -> Option<String> {
@@ -51,3 +53,29 @@ pub fn take_input(_: &ev::Event, _: RwSignal<Vec<Upload>>) {}
 pub fn take_drop(_: &ev::DragEvent, _: RwSignal<Vec<Upload>>) {}
 
 pub fn send_again(_: RwSignal<Vec<Upload>>) {}
+
+pub fn on_picture(_: impl Fn(String) + 'static) {}
+
+pub fn watch_line(_: RwSignal<bool>) {}
+
+pub fn say_account(_: &str) {}
+
+pub fn keep_page(_: &str) {}
+
+pub fn stored(_: &str) -> Option<String> {
+    None
+}
+
+pub fn store(_: &str, _: &str) -> bool {
+    false
+}
+
+pub fn on_stored(_: impl Fn() + 'static) {}
+
+pub fn now_and_then(_: impl Fn() + 'static) {}
+
+pub fn new_key() -> String {
+    String::new()
+}
+
+pub fn fetch_ahead(_: Vec<domain::StudyUid>) {}

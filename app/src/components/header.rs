@@ -34,10 +34,12 @@ pub fn Header() -> impl IntoView {
 #[component]
 fn SignedInBar(session: Session) -> impl IntoView {
     let administrator = session.is_administrator();
+    let may_review = session.may_answer();
     view! {
         <nav class="bar-nav" aria-label="Main">
             <A href="/" exact=true>"Worklist"</A>
             <A href="/upload">"Upload"</A>
+            {may_review.then(|| view! { <A href="/cohorts">"Cohorts"</A> })}
             {administrator
                 .then(|| {
                     view! {

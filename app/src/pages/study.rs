@@ -19,6 +19,7 @@ use crate::components::mark::{ResultMark, StateLabel};
 use crate::components::notice::Notice;
 use crate::components::presence::AlsoReading;
 use crate::components::when::When;
+use crate::offline::{Given, Line};
 use crate::query::{self, STUDIES_A_PAGE};
 use crate::viewer::{ImageViewer, KEYS, Panes};
 use crate::wire::{AnswerInput, Session};
@@ -74,7 +75,12 @@ pub fn StudyPage() -> impl IntoView {
 struct Neighbours {
     previous: Option<String>,
     next: Option<String>,
+    /// The studies whose pictures are worth fetching before they are asked for.
+    ahead: Vec<StudyUid>,
 }
+
+/// Studies fetched ahead.
+const STUDIES_AHEAD: usize = 3;
 
 async fn neighbours(uid: StudyUid, list: StudyQuery) -> Neighbours {
     let Ok(page) = api::worklist::worklist(list.clone()).await else {
@@ -88,6 +94,13 @@ async fn neighbours(uid: StudyUid, list: StudyQuery) -> Neighbours {
     let mut found = Neighbours {
         previous: place.checked_sub(1).and_then(|place| href(page.rows.get(place), &list)),
         next: href(page.rows.get(place + 1), &list),
+        ahead: page
+            .rows
+            .iter()
+            .skip(place + 1)
+            .take(STUDIES_AHEAD)
+            .map(|row| row.study_uid.clone())
+            .collect(),
     };
     if found.previous.is_none() && list.page > 0 {
         let before = StudyQuery {
@@ -112,6 +125,8 @@ async fn neighbours(uid: StudyUid, list: StudyQuery) -> Neighbours {
 
 #[component]
 fn NeighbourLinks(neighbours: Neighbours) -> impl IntoView {
+    let ahead = neighbours.ahead;
+    Effect::new(move |_| browser::fetch_ahead(ahead.clone()));
     let link = |href: Option<String>, class: &'static str, text: &'static str, title: &'static str| match href {
         Some(href) => view! { <a class=class href=href title=title>{text}</a> }.into_any(),
         None => view! { <span class=class aria-disabled="true">{text}</span> }.into_any(),
@@ -126,7 +141,7 @@ fn NeighbourLinks(neighbours: Neighbours) -> impl IntoView {
 }
 
 /// The image to open first: the one with the worst result, else the first.
-fn first_image(images: &[ImageRow]) -> usize {
+pub fn first_image(images: &[ImageRow]) -> usize {
     let worst = |image: &ImageRow| {
         image
             .reading
@@ -623,6 +638,7 @@ fn History(answers: Memo<Vec<Answer>>) -> impl IntoView {
 #[component]
 fn AnswerForm(hip: HipFinding, sop: domain::SopUid, detail: RwSignal<StudyDetail>) -> impl IntoView {
     let ready = expect_context::<Desk>().ready;
+    let line = expect_context::<Line>();
     let side = hip.side;
     let agreeing = hip.agreeing();
     let chosen = RwSignal::new(None::<AnswerValue>);
@@ -635,20 +651,23 @@ fn AnswerForm(hip: HipFinding, sop: domain::SopUid, detail: RwSignal<StudyDetail
             side,
             value,
             comment: comment.get_untracked().trim().to_owned(),
+            key: None,
         });
         async move {
             let Some(input) = input else {
                 return Err(crate::AppError::Invalid("Choose an answer first.".to_owned()));
             };
-            let answer = api::study::answer(input).await?;
-            detail.update(|detail| {
-                if !detail.answers.iter().any(|known| known.id == answer.id) {
-                    detail.answers.insert(0, answer);
-                }
-            });
+            let given = line.give(input).await?;
+            if let Given::Saved(answer) = &given {
+                detail.update(|detail| {
+                    if !detail.answers.iter().any(|known| known.id == answer.id) {
+                        detail.answers.insert(0, (**answer).clone());
+                    }
+                });
+            }
             chosen.set(None);
             comment.set(String::new());
-            Ok(())
+            Ok(given)
         }
     });
     let pending = save.pending();
@@ -708,7 +727,11 @@ fn AnswerForm(hip: HipFinding, sop: domain::SopUid, detail: RwSignal<StudyDetail
             ></textarea>
             <div class="answer-save">
                 <button type="submit" class="primary" disabled=move || off() || chosen.get().is_none()>"Save the answer"</button>
-                <span role="status">{move || matches!(save.value().get(), Some(Ok(()))).then_some("Saved.")}</span>
+                <span role="status">{move || match save.value().get() {
+                    Some(Ok(Given::Saved(_))) => Some("Saved."),
+                    Some(Ok(Given::Later)) => Some("Kept here. It will be sent when the server is back."),
+                    _ => None,
+                }}</span>
                 <FormError error/>
             </div>
         </form>

@@ -4,6 +4,7 @@ use domain::{HeatMap, HipBox, SopUid};
 use leptos::prelude::*;
 
 use super::{Panes, Port, State};
+use crate::components::picture_state::PictureState;
 use crate::{Desk, query, words};
 
 /// A canvas with its caption; a press or the focus makes it the one that buttons and keys mean.
@@ -41,10 +42,16 @@ pub fn Pane(
                     (!matches!(turned.as_str(), "" | "as stored")).then(|| view! { <li class="turned">{words::capital(&turned)}</li> })
                 }}
             </ul>
+            <PictureState url=Signal::derive(move || frame_url(&sop.get()))/>
             <StageNote state=port.state/>
         </div>
     }
     .into_any()
+}
+
+/// Where the viewer finds an image.
+fn frame_url(sop: &SopUid) -> String {
+    format!("/frames/{}", query::encode(sop.as_str()))
 }
 
 #[component]
@@ -61,7 +68,7 @@ fn Canvas(
 ) -> impl IntoView {
     let node = NodeRef::<leptos::html::Canvas>::new();
     let options = domain::ViewerOptions {
-        frame_url: format!("/frames/{}", query::encode(sop.as_str())),
+        frame_url: frame_url(&sop),
         boxes: Vec::new(),
         zoom_to,
         tool: tool_of.state.with_untracked(|state| state.tool),

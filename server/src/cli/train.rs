@@ -1,12 +1,38 @@
-//! `shenton train` and `shenton evaluate`.
+//! `shenton train`, `shenton search` and `shenton evaluate`.
 
-use std::path::PathBuf;
+mod cohort;
 
-use anyhow::Context;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use pipeline::NetworkName;
-use pipeline::train::{EvaluateConfig, Progress, TrainConfig};
+use pipeline::train::search::{self, Search};
+use pipeline::train::{self, EvaluateConfig, Progress, Source, TrainConfig};
+use pipeline::{DeviceChoice, NetworkName};
+
+use crate::config::Config;
+use crate::decoder::Decoder;
+
+/// Where the samples come from.
+#[derive(Args)]
+pub struct Data {
+    /// Folder that keeps the simulated pictures, or a cohort's crops, for the next run.
+    #[arg(long)]
+    cache: Option<PathBuf>,
+    /// Train on pictures instead of simulating them: the folder of `shenton simulate archive`, or a table of hips as
+    /// CSV with the columns file or sop_uid, side, label (none, intracapsular, extracapsular, fracture, metal,
+    /// exclude) and, if known, patient_id, study_uid, split (train, validation, test), department, view and the box of
+    /// the femur (x0, y0, x1, y1). Without splits, patients are drawn into them; the test set is not opened.
+    #[arg(long, value_name = "FOLDER|FILE.csv")]
+    cohort: Option<PathBuf>,
+    /// Folder of the cohort's DICOM files, where it is not the table's own.
+    #[arg(long, requires = "cohort", value_name = "FOLDER")]
+    images: Option<PathBuf>,
+    /// Folder of the networks whose localiser crops the cohort's hips.
+    #[arg(long, env = "SHENTON_MODELS", default_value = "server/models")]
+    models: PathBuf,
+}
 
 /// Trains one of the four networks; a stopped run goes on from its last checkpoint.
 #[derive(Args)]
@@ -19,23 +45,67 @@ pub struct Train {
     /// Folder that receives the network's folder: weights, metadata, log, checkpoints.
     #[arg(long)]
     out: PathBuf,
-    /// Folder that keeps the simulated pictures for the next run.
-    #[arg(long)]
-    cache: Option<PathBuf>,
+    /// Where it is trained: cpu, wgpu, cuda, or auto for the best that this build has.
+    #[arg(long, default_value = "cpu")]
+    device: DeviceChoice,
+    #[command(flatten)]
+    data: Data,
 }
 
-pub fn train(command: &Train) -> anyhow::Result<()> {
-    let config = TrainConfig::read(&command.config)?;
+impl Data {
+    fn source(
+        &self,
+        network: NetworkName,
+        config: &TrainConfig,
+        report: &mut dyn FnMut(Progress),
+    ) -> anyhow::Result<Source> {
+        let cache = self.cache.as_deref();
+        let Some(path) = &self.cohort else {
+            return Ok(Source::simulated(network, config, cache, report)?);
+        };
+        let decoder = Decoder::new(Config::default().decoder)?;
+        let runtime = tokio::runtime::Handle::try_current()?;
+        let mut cohort = cohort::read(path, self.images.as_deref(), &|folder: &Path| {
+            cohort::uids(folder, &decoder)
+        })?;
+        train::split(&mut cohort.images, config.data.seed)?;
+        let hips = matches!(network, NetworkName::Metal | NetworkName::Fracture);
+        let localiser = hips
+            .then(|| pipeline::Models::load(&self.models, DeviceChoice::Cpu))
+            .transpose()?;
+        let frame = |file: &Path| {
+            let decoded = runtime.block_on(decoder.decode(file));
+            decoded.map(|(_, frame)| frame).map_err(|error| error.to_string())
+        };
+        let found = train::prepare(network, config, &cohort, localiser.as_ref(), cache, &frame, report)?;
+        for (reason, count) in &found.skipped {
+            eprintln!("{count} left out: {reason}");
+        }
+        let set = &found.source.set;
+        eprintln!(
+            "{}: {} samples to train on, {} to validate on; {} pictures of the test set were not opened",
+            cohort.name,
+            set.train.len(),
+            set.validation.len(),
+            found.test
+        );
+        Ok(found.source)
+    }
+}
+
+/// Shows a run: a bar while it works, a line an epoch.
+fn reporter(bar: &ProgressBar) -> impl FnMut(Progress) + '_ {
     let style = ProgressStyle::with_template("{msg:60} {wide_bar} {pos}/{len} {eta}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(0).with_style(style);
-    let show = |message: String, done: usize, whole: usize| {
+    bar.set_style(style);
+    let show = move |message: String, done: usize, whole: usize| {
         bar.set_length(whole as u64);
         bar.set_position(done as u64);
         bar.set_message(message);
     };
-    let mut report = |progress: Progress| match progress {
+    move |progress: Progress| match progress {
         Progress::Simulating { done, wanted } => show("simulating".to_owned(), done, wanted),
+        Progress::Preparing { done, wanted } => show("reading and cropping".to_owned(), done, wanted),
         Progress::Step {
             epoch,
             step,
@@ -64,21 +134,85 @@ pub fn train(command: &Train) -> anyhow::Result<()> {
             let mark = if best { ", best so far" } else { "" };
             bar.suspend(|| println!("epoch {epoch}/{epochs}: loss {loss:.4}, {figure}{mark}"));
         }
-    };
-    let metadata = pipeline::train::train(
+    }
+}
+
+pub fn train(command: &Train) -> anyhow::Result<()> {
+    let config = TrainConfig::read(&command.config)?;
+    let bar = ProgressBar::new(0);
+    let mut report = reporter(&bar);
+    let source = command.data.source(command.network, &config, &mut report)?;
+    let metadata = train::train_on(
         command.network,
         &config,
+        &source,
         &command.out,
-        command.cache.as_deref(),
+        command.device,
         &mut report,
     )?;
     bar.finish_and_clear();
-    let folder = command.out.join(command.network.as_str());
+    let folder = pipeline::ModelFolder::of(&command.out, command.network);
     println!(
-        "{}: {}",
-        folder.display(),
+        "{}",
         serde_json::to_string(&metadata).context("cannot print the metadata")?
     );
+    println!("{}, curves in {}", metadata.training, folder.picture().display());
+    Ok(())
+}
+
+/// Trains one network under many configurations and ranks them on the validation set; a stopped search goes on.
+#[derive(Args)]
+pub struct SearchCommand {
+    /// The search: a base configuration and what is varied, e.g. server/models/configs/search/grid.toml.
+    #[arg(long)]
+    config: PathBuf,
+    /// Folder that receives a folder for each run, and search.csv and search.html, which rank them.
+    #[arg(long)]
+    out: PathBuf,
+    /// Only list the runs.
+    #[arg(long)]
+    list: bool,
+    /// Where it is trained: cpu, wgpu, cuda, or auto for the best that this build has.
+    #[arg(long, default_value = "cpu")]
+    device: DeviceChoice,
+    #[command(flatten)]
+    data: Data,
+}
+
+pub fn search(command: &SearchCommand) -> anyhow::Result<()> {
+    let plan = Search::read(&command.config)?;
+    let runs = plan.runs()?;
+    ensure!(!runs.is_empty(), "{}: no run", command.config.display());
+    if command.list {
+        for run in &runs {
+            println!("{}", run.name);
+        }
+        println!("{} runs of the {} network", runs.len(), plan.network);
+        return Ok(());
+    }
+    let bar = ProgressBar::new(0);
+    let mut report = reporter(&bar);
+    let mut source = |config: &TrainConfig, report: &mut dyn FnMut(Progress)| {
+        command
+            .data
+            .source(plan.network, config, report)
+            .map_err(|e| pipeline::Error::Config(format!("{e:#}")))
+    };
+    let begun = |at: usize, run: &search::Run| {
+        bar.suspend(|| println!("run {} of {}: {}", at + 1, runs.len(), run.name));
+    };
+    let table = search::run(
+        &plan,
+        &runs,
+        &command.out,
+        command.device,
+        &mut source,
+        &begun,
+        &mut report,
+    )?;
+    bar.finish_and_clear();
+    print!("{}", search::text(&table));
+    println!("{}", command.out.join("search.html").display());
     Ok(())
 }
 
@@ -90,7 +224,7 @@ pub struct Evaluate {
     models: PathBuf,
     /// Where the networks run: auto, cpu, wgpu or cuda.
     #[arg(long, default_value = "auto")]
-    device: pipeline::DeviceChoice,
+    device: DeviceChoice,
     /// Hips without metal to simulate, of an emergency department's prevalence.
     #[arg(long, default_value_t = EvaluateConfig::default().hips)]
     hips: usize,
@@ -115,11 +249,11 @@ pub fn evaluate(command: &Evaluate) -> anyhow::Result<()> {
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} hips {eta}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(config.hips as u64).with_style(style);
-    let set = pipeline::train::evaluate(&models, &config, &mut |done, _| bar.set_position(done as u64))?;
+    let set = train::evaluate(&models, &config, &mut |done, _| bar.set_position(done as u64))?;
     bar.finish_and_clear();
     let found = evaluation::report::write(&command.out, &set)?;
     if command.write {
-        pipeline::train::record(&command.models, &found)?;
+        train::record(&command.models, &found)?;
     }
     for reached in &found.bars {
         println!(

@@ -2,12 +2,14 @@
 
 mod access;
 mod codecs;
+mod cohort;
 mod command_line;
 mod doors;
 mod every_door;
 mod hostile;
 mod ingest;
 mod kill;
+mod networks;
 mod state;
 mod util;
 mod viewing;

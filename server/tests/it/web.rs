@@ -126,6 +126,8 @@ async fn whoever_is_signed_out_sees_the_sign_in_page_and_nothing_else() {
     }
     for path in [
         "/frames/1.2.3",
+        "/frames/1.2.3/progressive",
+        "/frames/of/1.2.3",
         "/events",
         "/dicomweb/studies/1.2/series/1.2/instances/1.2",
     ] {
@@ -487,4 +489,167 @@ async fn server_functions_ask_for_their_caller() {
     let response = web.post("/api/accounts", &admin, "application/json", "{}").await;
     assert_eq!(response.status(), StatusCode::OK);
     assert!(text(response).await.contains("north"));
+}
+
+/// A picture of 64 x 64 pixels at the site `north`, in the store.
+async fn with_picture(web: &Web) -> String {
+    let north = web.sign_in("north").await;
+    let file = sound("1.2.840.1", "1.2.840.1.5", 64);
+    let response = web.post("/upload/file", &north, "application/octet-stream", file).await;
+    assert_eq!(response.status(), StatusCode::OK, "{}", text(response).await);
+    north
+}
+
+async fn get_range(web: &Web, cookie: &str, headers: &[(header::HeaderName, &str)]) -> Response<Body> {
+    let mut request = Request::get("/frames/1.2.840.1.5/progressive?v=1").header(header::COOKIE, cookie);
+    for (name, value) in headers {
+        request = request.header(name, *value);
+    }
+    web.send(request.body(Body::empty()).unwrap()).await
+}
+
+async fn bytes(response: Response<Body>) -> Vec<u8> {
+    response.into_body().collect().await.unwrap().to_bytes().to_vec()
+}
+
+#[tokio::test]
+async fn a_picture_is_served_by_byte_range_and_is_lossless_in_the_end() {
+    let web = Web::new().await;
+    let north = with_picture(&web).await;
+    let sha256 = web
+        .bench
+        .db
+        .instance(&"1.2.840.1.5".into())
+        .await
+        .unwrap()
+        .unwrap()
+        .sha256;
+    let derived = web.bench.storage.derived_path(&sha256);
+    assert!(!derived.exists());
+    let whole = get_range(&web, &north, &[(header::ACCEPT_ENCODING, "br, gzip")]).await;
+    assert_eq!(whole.status(), StatusCode::OK);
+    assert!(derived.exists(), "made at the first view");
+    let headers = whole.headers().clone();
+    assert!(!headers.contains_key(header::CONTENT_ENCODING));
+    assert_eq!(headers[header::ACCEPT_RANGES], "bytes");
+    let caching = headers[header::CACHE_CONTROL].to_str().unwrap();
+    assert!(
+        caching.contains("private") && caching.contains("immutable"),
+        "{caching}"
+    );
+    let etag = headers[header::ETAG].to_str().unwrap().to_owned();
+    let whole = bytes(whole).await;
+    assert_eq!(
+        headers[header::CONTENT_LENGTH].to_str().unwrap(),
+        whole.len().to_string()
+    );
+
+    let mut decoder = progressive::Decoder::new(1 << 20);
+    decoder.push(&whole);
+    let (_, frame) = web
+        .bench
+        .decoder
+        .decode(&web.bench.storage.instance_path(&sha256))
+        .await
+        .unwrap();
+    assert_eq!(decoder.finish().unwrap(), frame);
+
+    // In two ranges, the second with the version that the first one was of.
+    let first = get_range(&web, &north, &[(header::RANGE, "bytes=0-99")]).await;
+    assert_eq!(first.status(), StatusCode::PARTIAL_CONTENT);
+    assert_eq!(
+        first.headers()[header::CONTENT_RANGE].to_str().unwrap(),
+        format!("bytes 0-99/{}", whole.len())
+    );
+    let rest = get_range(
+        &web,
+        &north,
+        &[(header::RANGE, "bytes=100-"), (header::IF_RANGE, &etag)],
+    )
+    .await;
+    assert_eq!(rest.status(), StatusCode::PARTIAL_CONTENT);
+    assert_eq!([bytes(first).await, bytes(rest).await].concat(), whole);
+
+    let other = get_range(
+        &web,
+        &north,
+        &[(header::RANGE, "bytes=100-"), (header::IF_RANGE, "\"x\"")],
+    )
+    .await;
+    assert_eq!(other.status(), StatusCode::OK, "of another version, all is sent");
+    let outside = get_range(&web, &north, &[(header::RANGE, "bytes=99999999-")]).await;
+    assert_eq!(outside.status(), StatusCode::RANGE_NOT_SATISFIABLE);
+    let known = get_range(&web, &north, &[(header::IF_NONE_MATCH, &etag)]).await;
+    assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
+
+    // Lost or half written, it is made again.
+    std::fs::remove_file(&derived).unwrap();
+    assert_eq!(bytes(get_range(&web, &north, &[]).await).await, whole);
+
+    let views = web.audited(AuditAction::ViewImage).await;
+    assert!(
+        views
+            .iter()
+            .all(|event| event.actor == "north" && event.object == "1.2.840.1.5")
+    );
+    let details: Vec<&str> = views.iter().map(|event| event.detail.as_str()).collect();
+    assert_eq!(
+        details,
+        ["", "", "from byte 100", "", ""],
+        "newest first; one for each request that got bytes"
+    );
+}
+
+#[tokio::test]
+async fn a_picture_is_fetched_ahead_by_who_may_see_it_and_the_trail_says_so() {
+    let web = Web::new().await;
+    let north = with_picture(&web).await;
+    let south = web.sign_in("south").await;
+    let of = "/frames/of/1.2.840.1";
+    assert_eq!(web.get(of, None).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(web.get(of, Some(&south)).await.status(), StatusCode::NOT_FOUND);
+    let addresses: Vec<String> = serde_json::from_str(&text(web.get(of, Some(&north)).await).await).unwrap();
+    assert_eq!(addresses, ["/frames/1.2.840.1.5/progressive?v=1"]);
+    assert_eq!(
+        web.audited(AuditAction::ViewStudy).await.len(),
+        0,
+        "asking for addresses is no view"
+    );
+
+    assert_eq!(web.get(&addresses[0], None).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        web.get(&addresses[0], Some(&south)).await.status(),
+        StatusCode::NOT_FOUND
+    );
+    let ahead = header::HeaderName::from_static("x-shenton-ahead");
+    let response = get_range(&web, &north, &[(ahead, "1"), (header::RANGE, "bytes=0-65535")]).await;
+    assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT);
+    let views = web.audited(AuditAction::ViewImage).await;
+    assert_eq!(
+        views.iter().map(|event| event.detail.as_str()).collect::<Vec<_>>(),
+        ["fetched ahead"]
+    );
+}
+
+#[tokio::test]
+async fn an_answer_sent_twice_under_one_key_is_kept_and_audited_once() {
+    let web = Web::new().await;
+    with_picture(&web).await;
+    let reader = web.sign_in("reader").await;
+    let body = |key: &str| {
+        format!(
+            r#"{{"answer":{{"study_uid":"1.2.840.1","sop_uid":"1.2.840.1.5","side":"left","value":"none","comment":"","key":"{key}"}}}}"#
+        )
+    };
+    for key in ["a", "a", "b"] {
+        let response = web.post("/api/answer", &reader, "application/json", body(key)).await;
+        assert_eq!(response.status(), StatusCode::OK, "{}", text(response).await);
+    }
+    let response = web
+        .post("/api/answer", &reader, "application/json", body(&"k".repeat(65)))
+        .await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let answers = web.bench.db.study(&"1.2.840.1".into()).await.unwrap().unwrap().answers;
+    assert_eq!(answers.len(), 2);
+    assert_eq!(web.audited(AuditAction::Answer).await.len(), 2);
 }

@@ -14,6 +14,8 @@ use crate::{AppError, Desk, api, browser};
 const TOGETHER: Duration = Duration::from_millis(700);
 /// A window that is only flown over is not asked for.
 const FLIGHT: Duration = Duration::from_millis(80);
+/// About one picture of the screen.
+const FRAME: Duration = Duration::from_millis(16);
 /// The height of a row, in pixels, until one is there to be measured.
 const ROW: f64 = 32.0;
 
@@ -129,8 +131,17 @@ impl List {
     }
 
     /// The list's table is there: takes its measures, and goes to where the address or the study that was shown last
-    /// says.
-    pub fn appear(self) {
+    /// says. A table that was made in the browser may wait a moment for its place in the page, hence the `tries`.
+    pub fn appear(self, tries: u32) {
+        if self.shown.try_get_untracked().is_none() {
+            return;
+        }
+        if browser::scrolled(BOX).is_none() {
+            if tries > 0 {
+                set_timeout(move || self.appear(tries - 1), FRAME);
+            }
+            return;
+        }
         if let Some(height) = browser::height_of(LINE) {
             self.row.set_value(height);
         }

@@ -62,7 +62,7 @@ fn Heading(
 #[component]
 pub fn Table() -> impl IntoView {
     let list = expect_context::<List>();
-    Effect::new(move |_| list.appear());
+    Effect::new(move |_| list.appear(300));
     // Whatever is drawn, the others' room follows in the same frame.
     Effect::new(move |_| list.follow());
     Effect::new(move |_| list.settle());

@@ -239,6 +239,25 @@ impl Controller {
         }
     }
 
+    /// The same picture, better than before: view and window stay. A window that was made from the pixels is made
+    /// anew from these.
+    pub fn refine(&mut self, frame: Rc<Frame>) {
+        let Some(opened) = &self.opened else {
+            self.open(frame);
+            return;
+        };
+        let presets = presets(&frame);
+        let chosen = opened
+            .presets
+            .iter()
+            .position(|preset| Some(&preset.voi) == self.presentation.voi.as_ref());
+        if let Some(preset) = chosen.and_then(|index| presets.get(index)) {
+            self.presentation.voi = Some(preset.voi.clone());
+        }
+        let levels = Rc::new(self.presentation.resolve(&frame));
+        self.opened = Some(Opened { frame, presets, levels });
+    }
+
     pub fn frame(&self) -> Option<Rc<Frame>> {
         self.opened.as_ref().map(|opened| Rc::clone(&opened.frame))
     }

@@ -1,19 +1,34 @@
-//! Fetches a frame and tells how far it is.
+//! Fetches a picture and tells how far it is.
+//!
+//! One request brings it, from the first kilobytes that are a picture to the last that makes it lossless. Where the
+//! line breaks, the next request goes on from the byte that came last. What was brought is kept in the browser's
+//! cache of this session: the next look needs no line.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use imaging::Frame;
-use js_sys::{Reflect, Uint8Array};
+use js_sys::{Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, ReadableStreamDefaultReader, RequestCredentials, RequestInit, Response};
+use web_sys::{
+    AbortSignal, Cache, CustomEvent, CustomEventInit, Headers, ReadableStreamDefaultReader, RequestCache,
+    RequestCredentials, RequestInit, Response, Window,
+};
 
 use crate::cache::FrameCache;
-use crate::wire::{Assembly, WireError};
+use crate::wire::{Arrival, Next};
 
 /// Pixels kept for going back: some four radiographs, 72 MB.
 const CACHED_PIXELS: usize = 36_000_000;
+/// Pictures kept for when there is no line, the newest ones.
+const KEPT_PICTURES: u32 = 60;
+/// Where they are kept. The service worker removes it when a reader signs out or another one signs in.
+const KEPT: &str = "shenton-pictures";
+/// Milliseconds of work after which the page gets its turn.
+const SLICE: f64 = 12.0;
+/// Milliseconds before a broken line is tried again.
+const AGAIN: i32 = 2000;
 
 thread_local! {
     /// Shared by all viewers of the page.
@@ -35,61 +50,300 @@ pub enum LoadError {
     #[error("cancelled")]
     Cancelled,
     #[error(transparent)]
-    Wire(#[from] WireError),
+    Picture(#[from] progressive::Error),
 }
 
-/// The frame of an address, from the cache or from the server.
+/// What the page hears of a picture, as the event `shenton-picture` of the window with these words as JSON.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    url: &'a str,
+    /// `waiting` for a first picture, `preview`, `lossless`, `broken` while the line is away, or `gone` where the
+    /// viewer was closed or gave up.
+    state: &'a str,
+    received: usize,
+    expected: Option<usize>,
+}
+
+impl Told<'_> {
+    fn send(self) {
+        let Some(window) = web_sys::window() else { return };
+        let words = serde_json::json!({
+            "url": self.url,
+            "state": self.state,
+            "received": self.received,
+            "expected": self.expected,
+        });
+        let settings = CustomEventInit::new();
+        settings.set_detail(&JsValue::from_str(&words.to_string()));
+        if let Ok(event) = CustomEvent::new_with_event_init_dict("shenton-picture", &settings) {
+            let _ = window.dispatch_event(&event);
+        }
+    }
+}
+
+/// Says that a picture is gone, unless it came.
+struct Arriving<'a> {
+    url: &'a str,
+    came: bool,
+}
+
+impl Drop for Arriving<'_> {
+    fn drop(&mut self) {
+        if !self.came {
+            Told {
+                url: self.url,
+                state: "gone",
+                received: 0,
+                expected: None,
+            }
+            .send();
+        }
+    }
+}
+
+/// The frame of an address `/frames/{sop_instance_uid}`, lossless.
 ///
-/// `progress` hears the received share, 0 to 1, once it is known.
+/// Until it is there, `progress` hears the received share, 0 to 1, and `preview` gets pictures of it, each better than
+/// the one before and all of the full size.
 ///
 /// # Errors
-/// See [`LoadError`].
-pub async fn frame(url: &str, signal: &AbortSignal, mut progress: impl FnMut(f32)) -> Result<Rc<Frame>, LoadError> {
+/// See [`LoadError`]. Once there is a preview a broken line is no error: it is tried again until `signal` ends it.
+pub async fn frame(
+    url: &str,
+    signal: &AbortSignal,
+    mut progress: impl FnMut(f32),
+    mut preview: impl FnMut(Rc<Frame>),
+) -> Result<Rc<Frame>, LoadError> {
+    let told = |state: &'static str, arrival: &Arrival| {
+        let (received, expected) = arrival.progress();
+        Told {
+            url,
+            state,
+            received,
+            expected,
+        }
+        .send();
+    };
     if let Some(frame) = CACHE.with_borrow_mut(|cache| cache.get(url)) {
+        Told {
+            url,
+            state: "lossless",
+            received: 0,
+            expected: None,
+        }
+        .send();
         return Ok(frame);
     }
-    let broken = |_: JsValue| {
+    let mut arriving = Arriving { url, came: false };
+    let window = web_sys::window().ok_or(LoadError::Cancelled)?;
+    let address = address(url);
+    let kept = kept(&window).await;
+    let mut bytes = match &kept {
+        Some(kept) => begun(kept, &address).await,
+        None => Vec::new(),
+    };
+    let mut arrival = Arrival::default();
+    arrival.push(&bytes);
+    let mut from_line = false;
+    let mut state = "waiting";
+    told(state, &arrival);
+    let frame = 'arriving: loop {
+        let mut source = None;
+        loop {
+            // All that can be decoded, with a turn for the page in between.
+            let mut began = now(&window);
+            loop {
+                let next = match arrival.work() {
+                    Ok(next) => next,
+                    // A kept copy that does not decode is let go; the line has the picture.
+                    Err(_) if !from_line && !bytes.is_empty() => {
+                        if let Some(kept) = &kept {
+                            forget(kept, &address).await;
+                        }
+                        bytes.clear();
+                        arrival = Arrival::default();
+                        break;
+                    }
+                    Err(error) => return Err(error.into()),
+                };
+                match next {
+                    Next::Wait => break,
+                    Next::GoOn => {}
+                    Next::Show(frame) => {
+                        state = "preview";
+                        preview(Rc::new(frame));
+                        told(state, &arrival);
+                        turn(&window, 0).await;
+                        began = now(&window);
+                    }
+                    Next::Done(frame) => break 'arriving frame,
+                }
+                if now(&window) - began > SLICE {
+                    turn(&window, 0).await;
+                    began = now(&window);
+                }
+                if signal.aborted() {
+                    return Err(LoadError::Cancelled);
+                }
+            }
+            if let (received, Some(expected)) = arrival.progress() {
+                progress(received as f32 / expected.max(1) as f32);
+                told(state, &arrival);
+                if received >= expected {
+                    return Err(progressive::Error::Incomplete { received, expected }.into());
+                }
+            }
+            let piece = match &source {
+                None => match open(&window, &address, bytes.len(), signal).await {
+                    Ok(reader) => {
+                        from_line = true;
+                        source = Some(reader);
+                        continue;
+                    }
+                    Err(error) => Err(error),
+                },
+                Some(reader) => read(reader).await.ok_or(LoadError::Unreachable),
+            };
+            match piece {
+                Ok(piece) if piece.is_empty() => break,
+                Ok(piece) => {
+                    arrival.push(&piece);
+                    bytes.extend(piece);
+                }
+                Err(_) if signal.aborted() => return Err(LoadError::Cancelled),
+                // A preview is worth waiting for the rest.
+                Err(LoadError::Unreachable) if !bytes.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        // The line broke, or the server ended early.
+        told("broken", &arrival);
+        turn(&window, AGAIN).await;
         if signal.aborted() {
-            LoadError::Cancelled
-        } else {
-            LoadError::Unreachable
+            return Err(LoadError::Cancelled);
         }
     };
-    let window = web_sys::window().ok_or(LoadError::Cancelled)?;
+    progress(1.0);
+    arriving.came = true;
+    told("lossless", &arrival);
+    let frame = Rc::new(frame);
+    CACHE.with_borrow_mut(|cache| cache.put(url, Rc::clone(&frame)));
+    if let (Some(kept), true) = (kept, from_line) {
+        wasm_bindgen_futures::spawn_local(async move { keep(&kept, &address, &bytes).await });
+    }
+    Ok(frame)
+}
+
+/// Where the progressive form of a frame is served.
+fn address(url: &str) -> String {
+    format!("{url}/progressive?v={}", progressive::VERSION)
+}
+
+/// The cache of this session; `None` where the browser has none, as over plain HTTP.
+async fn kept(window: &Window) -> Option<Cache> {
+    if !Reflect::has(window, &"caches".into()).unwrap_or(false) {
+        return None;
+    }
+    let opened = JsFuture::from(window.caches().ok()?.open(KEPT)).await;
+    opened.ok()?.dyn_into().ok()
+}
+
+/// What is kept of a picture: all of it, or the first bytes that were fetched ahead, or nothing.
+async fn begun(kept: &Cache, address: &str) -> Vec<u8> {
+    for address in [address.to_owned(), format!("{address}&first")] {
+        let Ok(found) = JsFuture::from(kept.match_with_str(&address)).await else {
+            continue;
+        };
+        let Ok(response) = found.dyn_into::<Response>() else {
+            continue;
+        };
+        let Ok(buffer) = response.array_buffer() else { continue };
+        if let Ok(buffer) = JsFuture::from(buffer).await {
+            return Uint8Array::new(&buffer).to_vec();
+        }
+    }
+    Vec::new()
+}
+
+async fn forget(kept: &Cache, address: &str) {
+    for address in [address, &format!("{address}&first")] {
+        let _ = JsFuture::from(kept.delete_with_str(address)).await;
+    }
+}
+
+/// Keeps a whole picture, and lets the oldest go. A full disk costs the copy, nothing else.
+async fn keep(kept: &Cache, address: &str, bytes: &[u8]) {
+    let array = Uint8Array::from(bytes);
+    let Ok(response) = Response::new_with_opt_js_u8_array(Some(&array)) else {
+        return;
+    };
+    if JsFuture::from(kept.put_with_str(address, &response)).await.is_err() {
+        return;
+    }
+    let _ = JsFuture::from(kept.delete_with_str(&format!("{address}&first"))).await;
+    let Ok(keys) = JsFuture::from(kept.keys()).await else {
+        return;
+    };
+    let keys: js_sys::Array = keys.unchecked_into();
+    for index in 0..keys.length().saturating_sub(KEPT_PICTURES) {
+        let _ = JsFuture::from(kept.delete_with_request(keys.get(index).unchecked_ref())).await;
+    }
+}
+
+/// Begins to fetch, at a byte.
+async fn open(
+    window: &Window,
+    address: &str,
+    from: usize,
+    signal: &AbortSignal,
+) -> Result<ReadableStreamDefaultReader, LoadError> {
+    let unreachable = |_: JsValue| LoadError::Unreachable;
     let request = RequestInit::new();
     request.set_signal(Some(signal));
     request.set_credentials(RequestCredentials::SameOrigin);
-    let response = JsFuture::from(window.fetch_with_str_and_init(url, &request))
+    // The copy that is kept is the session's own, which ends with it.
+    request.set_cache(RequestCache::NoStore);
+    if from > 0 {
+        let headers = Headers::new().map_err(unreachable)?;
+        headers.set("range", &format!("bytes={from}-")).map_err(unreachable)?;
+        request.set_headers(&headers);
+    }
+    let response = JsFuture::from(window.fetch_with_str_and_init(address, &request))
         .await
-        .map_err(broken)?;
-    let response: Response = response.dyn_into().map_err(broken)?;
-    match response.status() {
-        200 => {}
-        401 => return Err(LoadError::SignedOut),
-        403 | 404 => return Err(LoadError::NotFound),
-        status => return Err(LoadError::Status(status)),
+        .map_err(unreachable)?;
+    let response: Response = response.dyn_into().map_err(unreachable)?;
+    match (response.status(), from) {
+        // A session that ended may answer with the sign-in page.
+        _ if response.redirected() => return Err(LoadError::SignedOut),
+        (200, 0) | (206, _) => {}
+        (401, _) => return Err(LoadError::SignedOut),
+        (403 | 404, _) => return Err(LoadError::NotFound),
+        // A proxy that has lost its server.
+        (502..=504, _) => return Err(LoadError::Unreachable),
+        (status, _) => return Err(LoadError::Status(status)),
     }
-    // A session that ended may answer with the sign-in page.
-    if response.redirected() {
-        return Err(LoadError::SignedOut);
+    let body = response.body().ok_or(LoadError::Unreachable)?;
+    body.get_reader().dyn_into().map_err(|_| LoadError::Unreachable)
+}
+
+/// The next bytes, none at the end; `None` where the line broke.
+async fn read(reader: &ReadableStreamDefaultReader) -> Option<Vec<u8>> {
+    let piece = JsFuture::from(reader.read()).await.ok()?;
+    if Reflect::get(&piece, &"done".into()).is_ok_and(|done| done.is_truthy()) {
+        return Some(Vec::new());
     }
-    let mut assembly = Assembly::default();
-    if let Some(body) = response.body() {
-        let reader: ReadableStreamDefaultReader = body.get_reader().dyn_into().map_err(|e| broken(e.into()))?;
-        loop {
-            let piece = JsFuture::from(reader.read()).await.map_err(broken)?;
-            if Reflect::get(&piece, &"done".into()).is_ok_and(|done| done.is_truthy()) {
-                break;
-            }
-            let value = Reflect::get(&piece, &"value".into()).map_err(broken)?;
-            let bytes: Uint8Array = value.dyn_into().map_err(broken)?;
-            assembly.push(&bytes.to_vec())?;
-            if let (received, Some(expected)) = assembly.progress() {
-                progress(received as f32 / expected as f32);
-            }
-        }
-    }
-    let frame = Rc::new(assembly.finish()?);
-    CACHE.with_borrow_mut(|cache| cache.put(url, Rc::clone(&frame)));
-    Ok(frame)
+    let bytes: Uint8Array = Reflect::get(&piece, &"value".into()).ok()?.dyn_into().ok()?;
+    Some(bytes.to_vec())
+}
+
+fn now(window: &Window) -> f64 {
+    window.performance().map_or(0.0, |clock| clock.now())
+}
+
+/// Lets the page draw and answer, for so many milliseconds.
+async fn turn(window: &Window, milliseconds: i32) {
+    let passed = Promise::new(&mut |done, _| {
+        let _ = window.set_timeout_with_callback_and_timeout_and_arguments_0(&done, milliseconds);
+    });
+    let _ = JsFuture::from(passed).await;
 }

@@ -194,8 +194,15 @@ impl Shared {
         }
     }
 
-    /// Shows a picture.
+    /// Shows a picture, or the same one better than before.
     fn show(self: &Rc<Self>, frame: Rc<Frame>) {
+        if self.inner.borrow().controller.frame().is_some() {
+            self.change(|inner| {
+                inner.controller.refine(frame);
+                inner.upload();
+            });
+            return;
+        }
         {
             let mut inner = self.inner.borrow_mut();
             inner.progress = 1.0;
@@ -482,7 +489,15 @@ fn start_loading(shared: &Rc<Shared>) {
                 }
             }
         };
-        let loaded = load::frame(&url, &signal, on_progress).await;
+        let on_preview = {
+            let weak = weak.clone();
+            move |frame| {
+                if let Some(shared) = weak.upgrade() {
+                    shared.show(frame);
+                }
+            }
+        };
+        let loaded = load::frame(&url, &signal, on_progress, on_preview).await;
         let Some(shared) = weak.upgrade().filter(|_| !signal.aborted()) else {
             return;
         };

@@ -34,10 +34,16 @@ pub fn kappa(pairs: &[(Label, Label)]) -> Option<Estimate> {
     }
     let value = (observed - chance) / (1.0 - chance);
     let mut variance = 0.0;
-    for i in 0..3 {
-        variance += table[i][i] * (1.0 - (row[i] + column[i]) * (1.0 - value)).powi(2);
-        for (j, cell) in table[i].iter().enumerate().filter(|(j, _)| *j != i) {
-            variance += cell * ((column[i] + row[j]) * (1.0 - value)).powi(2);
+    for (i, line) in table.iter().enumerate() {
+        variance += line[i] * (1.0 - (row[i] + column[i]) * (1.0 - value)).powi(2);
+        for (cell, other) in line
+            .iter()
+            .zip(row)
+            .enumerate()
+            .filter(|(j, _)| *j != i)
+            .map(|(_, of)| of)
+        {
+            variance += cell * ((column[i] + other) * (1.0 - value)).powi(2);
         }
     }
     variance -= (value - chance * (1.0 - value)).powi(2);

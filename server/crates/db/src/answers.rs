@@ -32,6 +32,15 @@ impl Db {
     /// [`Error::UnknownStudy`], [`Error::UnknownInstance`] where the image is not of the study, and
     /// [`Error::UnknownAccount`].
     pub async fn add_answer(&self, new: NewAnswer) -> Result<Answer> {
+        Ok(self.add_answer_once(new, None).await?.0)
+    }
+
+    /// The same for an answer that may arrive more than once: under a key that this account has used before,
+    /// nothing is kept, and the answer kept then is given back with `false`.
+    ///
+    /// # Errors
+    /// As [`Db::add_answer`].
+    pub async fn add_answer_once(&self, new: NewAnswer, key: Option<String>) -> Result<(Answer, bool)> {
         let write = self.write().await?;
         let txn = &write.txn;
         let Some(study) = find_study(txn, &new.study_uid).await? else {
@@ -48,6 +57,19 @@ impl Db {
         let Some(reader) = account::Entity::find_by_id(new.by.0).one(txn).await? else {
             return Err(Error::UnknownAccount(new.by));
         };
+        if let Some(key) = &key {
+            let known = answer::Entity::find()
+                .filter(answer::Column::AccountId.eq(new.by.0))
+                .filter(answer::Column::Key.eq(key.as_str()))
+                .one(txn)
+                .await?;
+            if let Some(known) = known {
+                let answers = answers_of(txn, &study).await?;
+                let known = answers.into_iter().find(|answer| answer.id == known.id);
+                // Under one key there is one answer: a key used for another study is a mistake of the sender.
+                return Ok((known.ok_or(Error::UnknownStudy(new.study_uid))?, false));
+            }
+        }
         let row = answer::ActiveModel {
             study_id: Set(study.id),
             instance_id: Set(image.id),
@@ -57,6 +79,7 @@ impl Db {
             comment: Set(new.comment.clone()),
             account_id: Set(new.by.0),
             at: Set(new.at.0),
+            key: Set(key),
             ..Default::default()
         };
         let id = answer::Entity::insert(row).exec(txn).await?.last_insert_id;
@@ -73,7 +96,7 @@ impl Db {
         next.summarise(&readings, &answered_hips(&answers));
         store_study(txn, &study, next).await?;
         write.commit().await?;
-        Ok(Answer {
+        let answer = Answer {
             id,
             study_uid: new.study_uid,
             sop_uid: new.sop_uid,
@@ -84,6 +107,7 @@ impl Db {
             by: new.by,
             by_name: reader.name,
             at: new.at,
-        })
+        };
+        Ok((answer, true))
     }
 }

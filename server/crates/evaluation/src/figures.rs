@@ -7,30 +7,30 @@ use crate::metrics::{Calibration, Estimate, proportion};
 use crate::summary::{LocationTable, Metrics, Rate, Row};
 use crate::text;
 
-const BLUE: &str = "#0072B2";
-const VERMILION: &str = "#D55E00";
+pub(crate) const BLUE: &str = "#0072B2";
+pub(crate) const VERMILION: &str = "#D55E00";
 const GREEN: &str = "#009E73";
 const GREY: &str = "#666";
 
 /// A value on an axis and what is written beside it.
-type Tick = (f64, String);
+pub(crate) type Tick = (f64, String);
 
 /// The area of a plot: pixels, and the values at its edges.
-struct Axes {
-    left: f64,
-    top: f64,
-    width: f64,
-    height: f64,
-    x: (f64, f64),
-    y: (f64, f64),
+pub(crate) struct Axes {
+    pub left: f64,
+    pub top: f64,
+    pub width: f64,
+    pub height: f64,
+    pub x: (f64, f64),
+    pub y: (f64, f64),
 }
 
 impl Axes {
-    fn x(&self, value: f64) -> f64 {
+    pub fn x(&self, value: f64) -> f64 {
         self.left + (value - self.x.0) / (self.x.1 - self.x.0) * self.width
     }
 
-    fn y(&self, value: f64) -> f64 {
+    pub fn y(&self, value: f64) -> f64 {
         self.top + self.height - (value - self.y.0) / (self.y.1 - self.y.0) * self.height
     }
 
@@ -39,7 +39,7 @@ impl Axes {
     }
 
     /// Grid, ticks and labels beneath `lines`, which are cut at the frame.
-    fn frame(&self, title: &str, labels: (&str, &str), ticks: (&[Tick], &[Tick]), lines: &Markup) -> Markup {
+    pub fn frame(&self, title: &str, labels: (&str, &str), ticks: (&[Tick], &[Tick]), lines: &Markup) -> Markup {
         let (right, bottom) = (self.left + self.width, self.top + self.height);
         let middle = (self.left + self.width / 2.0, self.top + self.height / 2.0);
         let turn = format!("rotate(-90 {} {})", self.left - 40.0, middle.1);
@@ -68,7 +68,7 @@ impl Axes {
             .join(" ")
     }
 
-    fn line(&self, points: &[(f64, f64)], colour: &str, dash: &str) -> Markup {
+    pub fn line(&self, points: &[(f64, f64)], colour: &str, dash: &str) -> Markup {
         html! {
             polyline points=(self.path(points.iter().copied())) fill="none" stroke=(colour) stroke-width="1.8"
                 stroke-linejoin="round" stroke-dasharray=(dash) {}
@@ -87,7 +87,7 @@ fn ticks(low: f64, high: f64, parts: u32) -> Vec<Tick> {
         .collect()
 }
 
-fn drawing(width: u32, height: u32, label: &str, content: &Markup) -> String {
+pub(crate) fn drawing(width: u32, height: u32, label: &str, content: &Markup) -> String {
     html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {width} {height}")) width=(width) height=(height)
             role="img" aria-label=(label) font-family="system-ui, 'Segoe UI', Helvetica, Arial, sans-serif"

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod curves;
 mod figures;
 pub mod metrics;
 mod paper;
+pub mod ranking;
 pub mod report;
 pub mod summary;
 pub mod test_set;

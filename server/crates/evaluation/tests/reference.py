@@ -86,6 +86,45 @@ def f1_of(counts):
     return 2 * tp / (2 * tp + fp + fn)
 
 
+def threshold(scores, wanted):
+    """Halfway between the last score called positive and the next below it."""
+    values = np.unique(scores)[::-1]
+    at = int(np.argmax(wanted))
+    return float((values[at] + values[at + 1]) / 2)
+
+
+def operating_points(scores, truth, prevalence):
+    """By scikit-learn at every score, the highest first."""
+    values = np.unique(scores)[::-1]
+    weights = np.where(truth, prevalence / truth.sum(), (1 - prevalence) / (~truth).sum())
+    recall = np.array([metrics.recall_score(truth, scores >= v) for v in values])
+    precision = np.array([metrics.precision_score(truth, scores >= v, sample_weight=weights) for v in values])
+    balance = np.array([metrics.balanced_accuracy_score(truth, scores >= v) for v in values])
+    least = 0.9 * precision[0]
+    return {
+        "sensitivity": [[x, threshold(scores, recall >= x)] for x in (0.5, 0.9, 0.95)],
+        "precision": [[x, threshold(scores, np.append(precision[1:] < x, True))] for x in (least, 0.5 * least)],
+        "balance": threshold(scores, balance >= balance.max() - 1e-12),
+        "prevalence": prevalence,
+    }
+
+
+def overlaps():
+    """Boxes on a grid, and scikit-learn's Jaccard index of their pixels."""
+    rng, out = np.random.default_rng(7), []
+    for _ in range(12):
+        boxes, masks = [], []
+        for _ in range(2):
+            x0, y0 = rng.integers(0, 30, 2)
+            x1, y1 = x0 + rng.integers(5, 30), y0 + rng.integers(5, 30)
+            mask = np.zeros((60, 60), bool)
+            mask[y0:y1, x0:x1] = True
+            boxes.append([int(v) for v in (x0, y0, x1, y1)])
+            masks.append(mask.ravel())
+        out.append([*boxes, float(metrics.jaccard_score(*masks))])
+    return out
+
+
 def main():
     rng = np.random.default_rng(20170101)
     n = 600
@@ -166,6 +205,8 @@ def main():
             "lcg": [float(np.percentile(drawn, q)) for q in (2.5, 97.5)],
             "scipy": list(by_scipy),
         },
+        "operating_points": operating_points(scores, truth, 0.1),
+        "overlaps": overlaps(),
         "matched": matched(scores, truth, strata),
         "clopper_pearson": [
             [k, size, *(float(v) for v in proportion_confint(k, size, alpha=0.05, method="beta"))]

@@ -162,6 +162,42 @@ fn f1_bootstrap() {
 }
 
 #[test]
+fn operating_points() {
+    let reference = reference();
+    let (scores, truth) = data(&reference);
+    let expect = &reference["operating_points"];
+    for pair in expect["sensitivity"].as_array().unwrap() {
+        let [least, threshold] = numbers(pair)[..] else {
+            panic!()
+        };
+        let found = metrics::threshold_for_sensitivity(&scores, &truth, least);
+        close(f64::from(found), threshold);
+    }
+    let prevalence = expect["prevalence"].as_f64().unwrap();
+    for pair in expect["precision"].as_array().unwrap() {
+        let [least, threshold] = numbers(pair)[..] else {
+            panic!()
+        };
+        let found = metrics::threshold_for_precision(&scores, &truth, least, prevalence);
+        close(f64::from(found), threshold);
+    }
+    close(
+        f64::from(metrics::threshold_for_balance(&scores, &truth)),
+        expect["balance"].as_f64().unwrap(),
+    );
+}
+
+#[test]
+fn overlap() {
+    for row in reference()["overlaps"].as_array().unwrap() {
+        let corners =
+            |v: &Value| <[f32; 4]>::try_from(numbers(v).iter().map(|v| *v as f32).collect::<Vec<_>>()).unwrap();
+        let found = metrics::jaccard(corners(&row[0]), corners(&row[1]));
+        close(f64::from(found), row[2].as_f64().unwrap());
+    }
+}
+
+#[test]
 fn matched_auc() {
     let reference = reference();
     let (scores, truth) = data(&reference);

@@ -64,7 +64,7 @@ fn buttons(draw: &mut Draw, width: f32, height: f32, out: &mut Vec<Stroke>) {
             out.push(dot(at, radius * 0.35, STEEL, 0.5));
         } else {
             // Plastic, thicker at the rim, with two or four holes.
-            out.push(dot(at, radius, MUSCLE, draw.uniform(1.5, 3.0)));
+            out.push(dot(at, radius, MUSCLE, draw.uniform(3.0, 6.0)));
             out.push(Stroke {
                 hollow: true,
                 ..dot(at, radius, MUSCLE, 1.5)
@@ -74,7 +74,7 @@ fn buttons(draw: &mut Draw, width: f32, height: f32, out: &mut Vec<Stroke>) {
             for hole in 0..holes {
                 let (s, c) = (turn + std::f32::consts::TAU * hole as f32 / holes as f32).sin_cos();
                 let place = [at[0] + c * radius * 0.32, at[1] + s * radius * 0.32];
-                out.push(dot(place, radius * 0.14, MUSCLE, -2.5));
+                out.push(dot(place, radius * 0.14, MUSCLE, -5.0));
             }
         }
         at = [at[0] + draw.gauss(0.0, 5.0), at[1] - apart + draw.gauss(0.0, 4.0)];
@@ -98,12 +98,12 @@ fn trolley(draw: &mut Draw, width: f32, height: f32, out: &mut Vec<Stroke>) {
                 hollow,
             });
         };
-        rail(x, draw.uniform(5.0, 12.0), draw.uniform(0.5, 2.0), true);
+        rail(x, draw.uniform(5.0, 12.0), draw.uniform(3.0, 9.0), true);
         // The seam of the mattress.
         rail(
             x - side * draw.uniform(12.0, 30.0),
             draw.uniform(0.6, 1.5),
-            draw.uniform(0.15, 0.5),
+            draw.uniform(0.5, 1.4),
             false,
         );
     }
@@ -113,7 +113,7 @@ fn trolley(draw: &mut Draw, width: f32, height: f32, out: &mut Vec<Stroke>) {
             points: vec![[-width * 0.7, y - lean * width], [width * 0.7, y + lean * width]],
             half_width: draw.uniform(4.0, 9.0),
             material: BONE,
-            amount: draw.uniform(0.4, 1.5),
+            amount: draw.uniform(2.0, 6.0),
             hollow: true,
         });
     }

@@ -17,7 +17,7 @@ mod text;
 mod truth;
 
 /// Rises with every change that gives the same seed another picture, so that pictures kept from before are not taken
-/// for today's.
+/// for today's. Rounding does not count: faster ways to the same picture, less than one of 255 greys apart.
 pub const REVISION: u32 = 6;
 
 pub use anatomy::femur::Femur;

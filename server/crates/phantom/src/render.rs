@@ -238,7 +238,7 @@ pub fn bands<T: Send>(scene: &Scene, grid: &Grid, out: &mut [T], finish: impl Fn
         let columns = fat.columns(grid);
         (fat, muscle, columns)
     });
-    let finest = (grid.pitch() * 0.8).clamp(0.6, 1.6);
+    let finest = (grid.pitch() * 0.8).clamp(0.8, 1.6);
     let bodies = Solids::new(scene, 4.0, |g| soft.is_none() && g.matter == Matter::Body);
     let others = Solids::new(scene, finest, |g| g.matter != Matter::Body);
     let strokes: Vec<Drawn> = scene.strokes.iter().map(|stroke| Drawn::new(stroke, grid)).collect();
@@ -370,7 +370,7 @@ fn march(scene: &Scene, solids: &Solids<'_>, grid: &Grid, first: usize, rows: us
                 corner: (first_column, first),
                 tolerance: match group.matter {
                     Matter::Body | Matter::Air | Matter::Tissue => 0.3,
-                    Matter::Bone => 0.05,
+                    Matter::Bone => 0.08,
                     Matter::Titanium => 0.02,
                     Matter::Steel => 0.008,
                 },

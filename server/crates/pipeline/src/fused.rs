@@ -16,8 +16,8 @@ use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::kernels::{
-    Conv, Mat, act_backward, add_scaled, add_shifted, add_to, affine_in_place, affine3, copy_shifted, dropout,
-    fold_add, join, matmul, moments, rows_at_once, scale_act, unfold, with_scratch,
+    Conv, Mat, act_backward, act_in_place, add_scaled, add_shifted, add_to, affine_in_place, affine3, copy_shifted,
+    dropout, fold_add, join, matmul, moments, rows_at_once, scale_act, unfold, with_scratch,
 };
 
 type Graph = Autodiff<Flex>;
@@ -70,6 +70,17 @@ fn traced<const D: usize>(tensor: &Tensor<D>) -> Option<Traced> {
     tensor.clone().try_into_primitive::<Graph>().ok()
 }
 
+/// Joins what each image gave in the images' order, so that a sum does not depend on how threads shared the images:
+/// a run that is repeated, or goes on from a checkpoint, gives the same numbers to the last bit.
+fn in_order<T>(parts: Vec<T>, mut join: impl FnMut(&mut T, T)) -> Option<T> {
+    let mut parts = parts.into_iter();
+    let mut all = parts.next()?;
+    for part in parts {
+        join(&mut all, part);
+    }
+    Some(all)
+}
+
 // ---------------------------------------------------------------------------------------------------------------
 // Convolution
 
@@ -94,46 +105,88 @@ impl ConvSizes {
     }
 }
 
-fn conv_forward(s: ConvSizes, x: &[f32], weight: &[f32]) -> Vec<f32> {
+/// Normalisation with known moments and its activation, a channel each, done where a convolution's output still lies
+/// in the cache.
+#[derive(Clone, Copy)]
+struct After<'a> {
+    scale: &'a [f32],
+    shift: &'a [f32],
+    slope: f32,
+}
+
+/// Output rows `rows` of one image into `out`, whose channels lie `stride` apart.
+fn conv_rows(
+    s: ConvSizes,
+    x: &[f32],
+    weight: &[f32],
+    after: Option<After<'_>>,
+    rows: std::ops::Range<usize>,
+    out: &mut [f32],
+    stride: usize,
+) {
     let (ho, wo) = s.out();
-    let (area, taps) = (ho * wo, s.taps());
-    let mut out = vec![0f32; s.n * s.cout * area];
-    out.par_chunks_mut(s.cout * area)
-        .zip(x.par_chunks(s.cin * s.h * s.w))
-        .for_each(|(out, x)| {
-            if s.conv.is_pointwise() {
-                matmul(
-                    out,
-                    area,
-                    false,
-                    s.cout,
-                    area,
-                    s.cin,
-                    Mat::rows(weight, s.cin),
-                    Mat::rows(x, area),
-                );
-                return;
-            }
-            let step = rows_at_once(taps, wo, ho);
-            with_scratch(taps * step * wo, |col| {
-                for r0 in (0..ho).step_by(step) {
-                    let rows = r0..(r0 + step).min(ho);
-                    let len = rows.len() * wo;
-                    unfold(x, (s.cin, s.h, s.w), s.conv, rows, col);
-                    let dst = &mut out[r0 * wo..];
-                    matmul(
-                        dst,
-                        area,
-                        false,
-                        s.cout,
-                        len,
-                        taps,
-                        Mat::rows(weight, taps),
-                        Mat::rows(&col[..], len),
-                    );
+    let (taps, first) = (s.taps(), rows.start);
+    let step = if s.conv.is_pointwise() {
+        pixels_at_once(s.cin + s.cout, ho * wo).div_ceil(wo).max(1)
+    } else {
+        rows_at_once(taps, wo, ho)
+    };
+    with_scratch(if s.conv.is_pointwise() { 0 } else { taps * step * wo }, |col| {
+        for r0 in rows.clone().step_by(step) {
+            let part = r0..(r0 + step).min(rows.end);
+            let len = part.len() * wo;
+            let rhs = if s.conv.is_pointwise() {
+                Mat::rows(&x[r0 * wo..], ho * wo)
+            } else {
+                unfold(x, (s.cin, s.h, s.w), s.conv, part, col);
+                Mat::rows(&col[..], len)
+            };
+            let dst = &mut out[(r0 - first) * wo..];
+            matmul(dst, stride, false, s.cout, len, taps, Mat::rows(weight, taps), rhs);
+            if let Some(after) = after {
+                for ch in 0..s.cout {
+                    let row = &mut dst[ch * stride..][..len];
+                    act_in_place(row, after.scale[ch], after.shift[ch], after.slope);
                 }
-            });
-        });
+            }
+        }
+    });
+}
+
+/// A batch with fewer images than there are threads is cut into bands of rows, which are put together afterwards.
+fn conv_forward(s: ConvSizes, x: &[f32], weight: &[f32], after: Option<After<'_>>) -> Vec<f32> {
+    let (ho, wo) = s.out();
+    let area = ho * wo;
+    let inner = s.cin * s.h * s.w;
+    let mut out = vec![0f32; s.n * s.cout * area];
+    let threads = rayon::current_num_threads();
+    if s.n >= threads || area < 1024 {
+        out.par_chunks_mut(s.cout * area)
+            .zip(x.par_chunks(inner))
+            .for_each(|(out, x)| conv_rows(s, x, weight, after, 0..ho, out, area));
+        return out;
+    }
+    let high = ho.div_ceil(2 * threads);
+    let bands = ho.div_ceil(high);
+    let rows = |band: usize| band * high..((band + 1) * high).min(ho);
+    let parts: Vec<Vec<f32>> = (0..s.n * bands)
+        .into_par_iter()
+        .map(|i| {
+            let rows = rows(i % bands);
+            let len = rows.len() * wo;
+            let mut part = vec![0f32; s.cout * len];
+            conv_rows(s, &x[i / bands * inner..][..inner], weight, after, rows, &mut part, len);
+            part
+        })
+        .collect();
+    out.par_chunks_mut(area).enumerate().for_each(|(i, out)| {
+        let (image, ch) = (i / s.cout, i % s.cout);
+        for band in 0..bands {
+            let (rows, part) = (rows(band), &parts[image * bands + band]);
+            let len = rows.len() * wo;
+            out[rows.start * wo..][..len].copy_from_slice(&part[ch * len..][..len]);
+        }
+    });
     out
 }
 
@@ -202,28 +255,27 @@ fn conv_backward(s: ConvSizes, x: &[f32], weight: &[f32], grad: &[f32], want_dx:
             }
         });
     };
-    let zero = || vec![0f32; weight.len()];
-    let sum = |mut a: Vec<f32>, b: Vec<f32>| {
-        add_to(&mut a, &b);
-        a
-    };
     let images = x.par_chunks(inner).zip(grad.par_chunks(s.cout * area));
-    let dw = if want_dx {
+    let zero = || vec![0f32; weight.len()];
+    let parts: Vec<Vec<f32>> = if want_dx {
         images
             .zip(dx.par_chunks_mut(inner))
-            .fold(zero, |mut dw, ((x, g), dx)| {
+            .map(|((x, g), dx)| {
+                let mut dw = zero();
                 one(&mut dw, x, g, Some(dx));
                 dw
             })
-            .reduce(zero, sum)
+            .collect()
     } else {
         images
-            .fold(zero, |mut dw, (x, g)| {
+            .map(|(x, g)| {
+                let mut dw = zero();
                 one(&mut dw, x, g, None);
                 dw
             })
-            .reduce(zero, sum)
+            .collect()
     };
+    let dw = in_order(parts, |a, b| add_to(a, &b)).unwrap_or_else(zero);
     (want_dx.then_some(dx), dw)
 }
 
@@ -263,7 +315,7 @@ pub(crate) fn conv2d(x: &Tensor<4>, weight: &Tensor<4>, conv: Conv) -> Option<Te
         conv,
     };
     let (ho, wo) = s.out();
-    let run = |x: &Kept, weight: &Kept| made(conv_forward(s, x.data(), weight.data()), [n, cout, ho, wo]);
+    let run = |x: &Kept, weight: &Kept| made(conv_forward(s, x.data(), weight.data(), None), [n, cout, ho, wo]);
     if let (Some(tx), Some(tw)) = (traced(x), traced(weight)) {
         let prep = ConvStep.prepare::<NoCheckpointing>([tx.node(), tw.node()]);
         let (x, weight) = (Kept::new(tx.into_primitive()), Kept::new(tw.into_primitive()));
@@ -277,6 +329,35 @@ pub(crate) fn conv2d(x: &Tensor<4>, weight: &Tensor<4>, conv: Conv) -> Option<Te
     let px = x.clone().try_into_primitive::<Flex>().ok()?;
     let pw = weight.clone().try_into_primitive::<Flex>().ok()?;
     Some(Tensor::from_primitive::<Flex>(run(&Kept::new(px), &Kept::new(pw))))
+}
+
+/// A convolution, then `leaky(scale * x + shift)` a channel, without gradients, on flex.
+///
+/// # Shapes
+/// `[n, cin, h, w]` and `[cout, cin, k, k]` to `[n, cout, ho, wo]`.
+pub(crate) fn conv2d_act(
+    x: &Tensor<4>,
+    weight: &Tensor<4>,
+    conv: Conv,
+    scale: &[f32],
+    shift: &[f32],
+    slope: f32,
+) -> Option<Tensor<4>> {
+    let [n, cin, h, w] = x.dims();
+    let [cout, ..] = weight.dims();
+    let s = ConvSizes {
+        n,
+        cin,
+        h,
+        w,
+        cout,
+        conv,
+    };
+    let (ho, wo) = s.out();
+    let x = Kept::new(x.clone().try_into_primitive::<Flex>().ok()?);
+    let weight = Kept::new(weight.clone().try_into_primitive::<Flex>().ok()?);
+    let out = conv_forward(s, x.data(), weight.data(), Some(After { scale, shift, slope }));
+    Some(Tensor::from_primitive::<Flex>(made(out, [n, cout, ho, wo])))
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -761,12 +842,13 @@ fn block_backward(state: &BlockState, grad: &[f32]) -> (Vec<f32>, Vec<f32>) {
             s1: vec![0.0; s.neck],
             s2: vec![0.0; s.neck],
         };
-        let second = dneck
+        let second: Vec<Second> = dneck
             .par_chunks_mut(s.neck * area)
             .zip(neck.par_chunks(s.neck * area))
             .zip(g.par_chunks_mut(total * area).zip(out.par_chunks(total * area)))
             .enumerate()
-            .fold(zero, |mut acc, (image, ((dneck, neck), (g, out)))| {
+            .map(|(image, ((dneck, neck), (g, out)))| {
+                let mut acc = zero();
                 with_scratch((s.neck + TAPS * s.growth) * area, |scratch| {
                     let (a, y) = scratch.split_at_mut(s.neck * area);
                     for o in 0..s.growth {
@@ -815,12 +897,13 @@ fn block_backward(state: &BlockState, grad: &[f32]) -> (Vec<f32>, Vec<f32>) {
                 });
                 acc
             })
-            .reduce(zero, |mut a, b| {
-                add_to(&mut a.dtaps, &b.dtaps);
-                add_to(&mut a.s1, &b.s1);
-                add_to(&mut a.s2, &b.s2);
-                a
-            });
+            .collect();
+        let second = in_order(second, |a: &mut Second, b| {
+            add_to(&mut a.dtaps, &b.dtaps);
+            add_to(&mut a.s1, &b.s1);
+            add_to(&mut a.s2, &b.s2);
+        })
+        .unwrap_or_else(zero);
         for o in 0..s.growth {
             for i in 0..s.neck {
                 for tap in 0..TAPS {
@@ -842,11 +925,12 @@ fn block_backward(state: &BlockState, grad: &[f32]) -> (Vec<f32>, Vec<f32>) {
             s1: vec![0.0; c],
             s2: vec![0.0; c],
         };
-        let first = dneck
+        let first: Vec<First> = dneck
             .par_chunks_mut(s.neck * area)
             .zip(neck.par_chunks(s.neck * area))
             .zip(g.par_chunks_mut(total * area).zip(out.par_chunks(total * area)))
-            .fold(zero, |mut acc, ((dneck, neck), (g, out))| {
+            .map(|((dneck, neck), (g, out))| {
+                let mut acc = zero();
                 for ch in 0..s.neck {
                     let at = ch * area..(ch + 1) * area;
                     let q = scale2[ch] * second.s2[ch] / m * istd2[ch];
@@ -893,12 +977,13 @@ fn block_backward(state: &BlockState, grad: &[f32]) -> (Vec<f32>, Vec<f32>) {
                 });
                 acc
             })
-            .reduce(zero, |mut a, b| {
-                add_to(&mut a.dw, &b.dw);
-                add_to(&mut a.s1, &b.s1);
-                add_to(&mut a.s2, &b.s2);
-                a
-            });
+            .collect();
+        let first = in_order(first, |a: &mut First, b| {
+            add_to(&mut a.dw, &b.dw);
+            add_to(&mut a.s1, &b.s1);
+            add_to(&mut a.s2, &b.s2);
+        })
+        .unwrap_or_else(zero);
         dflat[p[2]..p[3]].copy_from_slice(&first.dw);
         dflat[p[0]..p[1]].copy_from_slice(&first.s2);
         dflat[p[1]..p[2]].copy_from_slice(&first.s1);
@@ -990,7 +1075,55 @@ pub(crate) struct FoldedLayer {
     pub weight2: Vec<f32>,
 }
 
-/// A dense block in inference on flex: no concatenation, normalisation folded, images in parallel.
+/// How a block's maps are cut in inference: bands of whole rows, so that one picture occupies all threads and what a
+/// band needs of all channels lies in the second-level cache.
+#[derive(Clone, Copy)]
+struct Bands {
+    h: usize,
+    w: usize,
+    /// Rows of a band; the last may be lower.
+    high: usize,
+}
+
+impl Bands {
+    fn new(h: usize, w: usize, channels: usize, threads: usize) -> Self {
+        // Fewer pixels than this are not worth handing to another thread.
+        let least = 64usize.div_ceil(w);
+        let most = (150_000 / channels.max(1) / w).max(least);
+        let high = most.min(h.div_ceil(threads).max(least)).clamp(1, h);
+        Self { h, w, high }
+    }
+
+    fn count(&self) -> usize {
+        self.h.div_ceil(self.high)
+    }
+
+    fn rows(&self, band: usize) -> std::ops::Range<usize> {
+        band * self.high..((band + 1) * self.high).min(self.h)
+    }
+
+    fn len(&self, band: usize) -> usize {
+        self.rows(band).len() * self.w
+    }
+
+    /// Where a band begins in `[band][channels][rows * w]`.
+    fn start(&self, band: usize, channels: usize) -> usize {
+        band * self.high * self.w * channels
+    }
+
+    /// The bands of `n` images, each its own slice.
+    fn pieces<'a>(&self, n: usize, channels: usize, mut data: &'a mut [f32]) -> Vec<&'a mut [f32]> {
+        let mut out = Vec::with_capacity(n * self.count());
+        for i in 0..n * self.count() {
+            let (piece, rest) = std::mem::take(&mut data).split_at_mut(channels * self.len(i % self.count()));
+            out.push(piece);
+            data = rest;
+        }
+        out
+    }
+}
+
+/// A dense block in inference on flex: no concatenation, normalisation folded, bands of rows in parallel.
 ///
 /// # Shapes
 /// `[n, inputs, h, w]` to `[n, outputs, h, w]`.
@@ -998,53 +1131,123 @@ pub(crate) fn folded_block(x: &Tensor<4>, layers: &[FoldedLayer], s: BlockSizes,
     let [n, _, h, w] = x.dims();
     let x = Kept::new(x.clone().try_into_primitive::<Flex>().ok()?);
     let (area, total) = (h * w, s.outputs());
-    let mut out = vec![0f32; n * total * area];
-    let taps: Vec<Vec<f32>> = layers
-        .iter()
-        .map(|layer| by_tap(&layer.weight2, s.growth, s.neck))
-        .collect();
-    out.par_chunks_mut(total * area)
-        .zip(x.data().par_chunks(s.inputs * area))
-        .for_each(|(out, x)| {
-            out[..s.inputs * area].copy_from_slice(x);
-            for (l, layer) in layers.iter().enumerate() {
-                let c = s.seen(l);
-                with_scratch((s.neck + TAPS * s.growth) * area, |scratch| {
-                    let (neck, y) = scratch.split_at_mut(s.neck * area);
-                    let step = pixels_at_once(c, area);
-                    with_scratch((c + s.neck) * step, |scratch| {
-                        let (a, b) = scratch.split_at_mut(c * step);
-                        for p0 in (0..area).step_by(step) {
-                            let len = step.min(area - p0);
-                            for ch in 0..c {
-                                let src = &out[ch * area + p0..][..len];
-                                scale_act(
-                                    src,
-                                    &mut a[ch * len..(ch + 1) * len],
-                                    layer.scale[ch],
-                                    layer.shift[ch],
-                                    slope,
-                                );
-                            }
-                            matmul(
-                                b,
-                                len,
-                                false,
-                                s.neck,
-                                len,
-                                c,
-                                Mat::rows(&layer.weight1, c),
-                                Mat::rows(&a[..], len),
-                            );
-                            for ch in 0..s.neck {
-                                let dst = &mut neck[ch * area + p0..][..len];
-                                scale_act(&b[ch * len..(ch + 1) * len], dst, 1.0, layer.bias1[ch], slope);
-                            }
-                        }
-                    });
-                    conv3_forward(&s, &taps[l], neck, y, h, w, &mut out[c * area..(c + s.growth) * area]);
-                });
+    let input = x.data();
+    let threads = rayon::current_num_threads().div_ceil(n.max(1));
+    let bands = Bands::new(h, w, total, threads);
+    let count = bands.count();
+    // Of each band all channels lie together: `[image][band][channel][rows * w]`.
+    let mut features = vec![0f32; n * total * area];
+    let mut necks = vec![0f32; n * s.neck * area];
+    bands
+        .pieces(n, total, &mut features)
+        .into_par_iter()
+        .enumerate()
+        .for_each(|(i, piece)| {
+            let (image, band) = (i / count, i % count);
+            let len = bands.len(band);
+            for (ch, row) in piece.chunks_exact_mut(len).take(s.inputs).enumerate() {
+                let from = (image * s.inputs + ch) * area + bands.rows(band).start * w;
+                row.copy_from_slice(&input[from..from + len]);
             }
         });
+    for (l, layer) in layers.iter().enumerate() {
+        let c = s.seen(l);
+        bands
+            .pieces(n, s.neck, &mut necks)
+            .into_par_iter()
+            .zip(bands.pieces(n, total, &mut features))
+            .enumerate()
+            .for_each(|(i, (neck, seen))| {
+                let len = bands.len(i % count);
+                with_scratch(c * len, |a| {
+                    for (ch, (a, x)) in a.chunks_exact_mut(len).zip(seen.chunks_exact(len)).take(c).enumerate() {
+                        scale_act(x, a, layer.scale[ch], layer.shift[ch], slope);
+                    }
+                    let weight = Mat::rows(&layer.weight1, c);
+                    matmul(neck, len, false, s.neck, len, c, weight, Mat::rows(&a[..], len));
+                });
+                for (row, bias) in neck.chunks_exact_mut(len).zip(&layer.bias1) {
+                    act_in_place(row, 1.0, *bias, slope);
+                }
+            });
+        let taps = by_tap(&layer.weight2, s.growth, s.neck);
+        let necks = &necks;
+        bands
+            .pieces(n, total, &mut features)
+            .into_par_iter()
+            .enumerate()
+            .for_each(|(i, seen)| {
+                let image = &necks[i / count * s.neck * area..][..s.neck * area];
+                let len = bands.len(i % count);
+                conv3_band(
+                    &s,
+                    &taps,
+                    image,
+                    bands,
+                    i % count,
+                    &mut seen[c * len..(c + s.growth) * len],
+                );
+            });
+    }
+    if count == 1 {
+        return Some(Tensor::from_primitive::<Flex>(made(features, [n, total, h, w])));
+    }
+    let mut out = vec![0f32; n * total * area];
+    out.par_chunks_mut(area).enumerate().for_each(|(i, out)| {
+        let image = &features[i / total * total * area..];
+        for band in 0..count {
+            let len = bands.len(band);
+            let from = bands.start(band, total) + i % total * len;
+            out[bands.rows(band).start * w..][..len].copy_from_slice(&image[from..from + len]);
+        }
+    });
     Some(Tensor::from_primitive::<Flex>(made(out, [n, total, h, w])))
+}
+
+/// The 3x3 convolution of one band of an image, of which the bands above and below lend a row each: a product for each
+/// row of taps, then shifted sums. `out` holds zeros.
+fn conv3_band(s: &BlockSizes, taps: &[f32], image: &[f32], bands: Bands, band: usize, out: &mut [f32]) {
+    let (w, rows) = (bands.w, bands.rows(band));
+    let len = bands.len(band);
+    let lines = 3 * s.growth;
+    let neck = |band: usize| (&image[bands.start(band, s.neck)..], bands.len(band));
+    with_scratch(lines * len, |y| {
+        for ky in 0..3 {
+            let weight = Mat::rows(&taps[ky * lines * s.neck..][..lines * s.neck], s.neck);
+            // Rows of the output that are reached, counted in the band; each reads the row `ky - 1` below it.
+            let from = usize::from(ky == 0 && rows.start == 0);
+            let to = rows.len() - usize::from(ky == 2 && rows.end == bands.h);
+            // The output row whose input lies in a neighbour.
+            let lent = match ky {
+                0 if rows.start > 0 => Some((0, band - 1)),
+                2 if rows.end < bands.h => Some((rows.len() - 1, band + 1)),
+                _ => None,
+            };
+            if let Some((row, other)) = lent {
+                let (data, other_len) = neck(other);
+                let at = if other < band { other_len - w } else { 0 };
+                let rhs = Mat::rows(&data[at..], other_len);
+                matmul(&mut y[row * w..], len, false, lines, w, s.neck, weight, rhs);
+            }
+            let own = match ky {
+                0 => 1..rows.len(),
+                1 => 0..rows.len(),
+                _ => 0..rows.len() - 1,
+            };
+            if !own.is_empty() {
+                let (data, own_len) = neck(band);
+                let source = own.start + ky - 1;
+                let rhs = Mat::rows(&data[source * w..], own_len);
+                let dst = &mut y[own.start * w..];
+                matmul(dst, len, false, lines, own.len() * w, s.neck, weight, rhs);
+            }
+            for kx in 0..3 {
+                for o in 0..s.growth {
+                    let dst = &mut out[o * len..][from * w..to * w];
+                    let src = &y[(kx * s.growth + o) * len..][from * w..to * w];
+                    add_shifted(dst, src, to - from, w, 0, kx as isize - 1);
+                }
+            }
+        }
+    });
 }

@@ -271,6 +271,16 @@ pub(crate) fn scale_act(src: &[f32], dst: &mut [f32], scale: f32, shift: f32, sl
     });
 }
 
+/// `row = leaky(scale * row + shift)`.
+pub(crate) fn act_in_place(row: &mut [f32], scale: f32, shift: f32, slope: f32) {
+    Arch::new().dispatch(|| {
+        for v in row {
+            let y = *v * scale + shift;
+            *v = if y > 0.0 { y } else { y * slope };
+        }
+    });
+}
+
 /// `dst += src`.
 pub(crate) fn add_to(dst: &mut [f32], src: &[f32]) {
     Arch::new().dispatch(|| {

@@ -145,12 +145,19 @@ pub struct Metadata {
     pub parameters: usize,
     /// Hexadecimal, of the weights file.
     pub sha256: String,
+    /// It learned from simulated x-rays alone.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub simulated: bool,
     #[serde(default)]
     pub operating_points: OperatingPoints,
     /// Measured figures, each with what it was measured on.
     #[serde(default)]
     pub metrics: serde_json::Value,
     pub self_test: SelfTest,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Metadata {
@@ -174,7 +181,7 @@ impl Metadata {
         let metrics = serde_json::to_string_pretty(&self.metrics).unwrap_or_default();
         format!(
             "# {network}\n\n{intended_use}\n\n\
-             It learned from simulated x-rays and has been validated on no patient: **not for clinical use**.\n\n\
+             {learned} has been validated on no patient: **not for clinical use**.\n\n\
              | | |\n|---|---|\n\
              | Profile | {profile} |\n\
              | Parameters | {parameters} |\n\
@@ -183,15 +190,31 @@ impl Metadata {
              | Training | {training} |\n\
              | Operating points (chosen on validation) | {points} |\n\
              | SHA-256 of `weights.bpk` | `{sha256}` |\n\n\
-             `config.toml` holds the architecture, `training.csv` the log, an epoch a line.\n\n\
+             `config.toml` holds the architecture, `training.csv` the log, an epoch a line, `training.svg` \
+             its curves.\n\n\
              ## Measured\n\n\
-             On simulated x-rays alone; `validation` chose the best epoch and the operating points, `test` was not \
+             {where_measured}`validation` chose the best epoch and the operating points, `test` was not \
              looked at before.\n\n\
              ```json\n{metrics}\n```\n\n\
              ## Known limits\n\n\
-             - Simulated fractures and simulated bone are simpler than real ones. Real performance is unknown.\n\
+             {limit}\
              - Scores are not calibrated probabilities; each site needs its own operating points.\n\
              - Children, abnormal bone and pictures with much rotation are under-represented.\n",
+            learned = if self.simulated {
+                "It learned from simulated x-rays and"
+            } else {
+                "It"
+            },
+            where_measured = if self.simulated {
+                "On simulated x-rays alone; "
+            } else {
+                ""
+            },
+            limit = if self.simulated {
+                "- Simulated fractures and simulated bone are simpler than real ones. Real performance is unknown.\n"
+            } else {
+                "- It knows one cohort. Performance elsewhere is unknown.\n"
+            },
             network = self.network,
             intended_use = self.intended_use,
             profile = self.profile,
@@ -241,12 +264,22 @@ impl ModelFolder {
         self.0.join("training.csv")
     }
 
+    /// `training.csv`, drawn.
+    pub fn picture(&self) -> PathBuf {
+        self.0.join("training.svg")
+    }
+
     /// # Errors
     /// Where the file is missing or is not a configuration.
     pub fn read_config(&self) -> Result<Architecture, Error> {
         let path = self.config();
         let text = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
-        toml::from_str(&text).map_err(|e| Error::format(&path, "network configuration", e))
+        let architecture: Architecture =
+            toml::from_str(&text).map_err(|e| Error::format(&path, "network configuration", e))?;
+        architecture
+            .check()
+            .map_err(|e| Error::format(&path, "network configuration", e))?;
+        Ok(architecture)
     }
 
     /// # Errors
@@ -594,6 +627,24 @@ fn first_that_works<T>(
         }
     }
     Ok((load(Device::flex(), CPU)?, fallback))
+}
+
+/// A device to train on: the one asked for, or with `auto` the best that opens.
+///
+/// # Errors
+/// Where the device asked for cannot be opened: a run of hours must not go on elsewhere unasked.
+#[cfg(feature = "train")]
+pub(crate) fn open_device(choice: DeviceChoice) -> Result<Device, Error> {
+    for (name, device) in gpus(choice) {
+        match device {
+            Ok(device) => return Ok(device),
+            Err(reason) if choice != DeviceChoice::Auto => {
+                return Err(Error::Config(format!("{name} cannot be opened: {reason}")));
+            }
+            Err(reason) => tracing::warn!(device = name, reason, "device not taken"),
+        }
+    }
+    Ok(Device::flex())
 }
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]

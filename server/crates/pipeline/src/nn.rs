@@ -210,16 +210,35 @@ impl Convolution {
         }
     }
 
+    fn sizes(&self) -> Conv {
+        let [_, _, kernel, _] = self.weight.dims();
+        Conv {
+            kernel,
+            stride: self.stride,
+            padding: self.padding,
+        }
+    }
+
+    /// The convolution and the normalisation with its activation that follows it; in inference one operation.
+    ///
+    /// # Shapes
+    /// As [`Convolution::forward`].
+    fn forward_norm(&self, x: Tensor<4>, norm: &Norm, training: bool) -> Tensor<4> {
+        if !training {
+            let (scale, shift) = norm.folded();
+            let slope = norm.slope as f32;
+            if let Some(y) = fused::conv2d_act(&x, &self.weight.val(), self.sizes(), &scale, &shift, slope) {
+                return y;
+            }
+        }
+        norm.forward(self.forward(x), training)
+    }
+
     /// # Shapes
     /// `[n, inputs, h, w]` to `[n, outputs, h / stride, w / stride]`.
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let weight = self.weight.val();
-        let [_, _, kernel, _] = weight.dims();
-        let conv = Conv {
-            kernel,
-            stride: self.stride,
-            padding: self.padding,
-        };
+        let conv = self.sizes();
         fused::conv2d(&x, &weight, conv).unwrap_or_else(|| {
             let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1; 2], 1);
             ops::conv2d(x, weight, None, options)
@@ -364,7 +383,7 @@ impl PlainCnn {
         let mut x = x;
         for (i, (convolution, norm)) in self.convolutions.iter().zip(&self.norms).enumerate() {
             if i == 0 || i > left_out {
-                x = norm.forward(convolution.forward(x), training);
+                x = convolution.forward_norm(x, norm, training);
             }
         }
         let x = self.head.forward(x);
@@ -603,7 +622,7 @@ impl DenseNet {
     /// What the heads average and weigh.
     fn features(&self, x: Tensor<4>, training: Option<u64>) -> Tensor<4> {
         let train = training.is_some();
-        let x = self.stem_norm.forward(self.stem.forward(x), train);
+        let x = self.stem.forward_norm(x, &self.stem_norm, train);
         let pool = MaxPoolOptions::new([3, 3]).with_stride([2, 2]).with_padding([1, 1]);
         let mut x = ops::max_pool2d(x, pool);
         for (i, block) in self.blocks.iter().enumerate() {
@@ -630,6 +649,63 @@ impl Architecture {
         match self {
             Architecture::Plain(config) => Network::Plain(config.init(device)),
             Architecture::DenseNet(config) => Network::DenseNet(config.init(device)),
+        }
+    }
+
+    /// Whether a network can be built like this, before memory is taken for it: the file may be anything.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn check(&self) -> Result<(), String> {
+        let within = |name: &str, value: usize, least: usize, most: usize| {
+            if (least..=most).contains(&value) {
+                Ok(())
+            } else {
+                Err(format!("network.{name} is {value}, not from {least} to {most}"))
+            }
+        };
+        let slope = |value: f64| {
+            if (0.0..=1.0).contains(&value) {
+                Ok(())
+            } else {
+                Err(format!("network.slope is {value}, not from 0 to 1"))
+            }
+        };
+        match self {
+            Architecture::Plain(c) => {
+                within("input", c.input, 8, 4096)?;
+                within("width", c.width, 1, 4096)?;
+                within("convolutions", c.convolutions, 1, 12)?;
+                within("outputs", c.outputs, 1, 64)?;
+                if c.last() == 0 || c.last() << c.convolutions != c.input {
+                    return Err(format!(
+                        "network.input is {}, not a multiple of 2 to the power {}",
+                        c.input, c.convolutions
+                    ));
+                }
+                slope(c.slope)
+            }
+            Architecture::DenseNet(c) => {
+                within("input", c.input, 32, 4096)?;
+                within("stem", c.stem, 1, 1024)?;
+                within("growth", c.growth, 1, 1024)?;
+                within("bottleneck", c.bottleneck, 1, 1024)?;
+                within("blocks (their number)", c.blocks.len(), 1, 10)?;
+                for &layers in &c.blocks {
+                    within("blocks (layers of one)", layers, 1, 128)?;
+                }
+                if c.input >> (c.blocks.len() + 1) == 0 {
+                    return Err(format!(
+                        "network.input of {} leaves no map after {} blocks",
+                        c.input,
+                        c.blocks.len()
+                    ));
+                }
+                if !(0.0..1.0).contains(&c.dropout) {
+                    return Err(format!("network.dropout is {}, not from 0 to below 1", c.dropout));
+                }
+                slope(c.slope)
+            }
         }
     }
 
@@ -887,10 +963,34 @@ mod tests {
                 ));
             }
         }
-        let x = Tensor::<4>::random([2, 6, 10, 12], Distribution::Default, &device);
-        let fast = block.forward(x.clone(), None).into_data();
-        let plain = block.forward_plain(x, false).into_data();
-        fast.assert_approx_eq(&plain, Tolerance::<f32>::rel_abs(1e-3, 1e-4));
+        // Small maps are one band, tall ones several, with a last band of its own height.
+        for (n, h, w) in [(2, 10, 12), (1, 37, 70), (1, 5, 200), (3, 64, 64), (1, 3, 3)] {
+            let x = Tensor::<4>::random([n, 6, h, w], Distribution::Default, &device);
+            let fast = block.forward(x.clone(), None).into_data();
+            let plain = block.forward_plain(x, false).into_data();
+            fast.assert_approx_eq(&plain, Tolerance::<f32>::rel_abs(1e-3, 1e-4));
+        }
+    }
+
+    #[test]
+    fn folded_convolution_agrees_with_its_parts() {
+        let device = Device::flex();
+        for (n, side, kernel, stride, padding) in
+            [(1, 96, 5, 2, 2), (1, 40, 1, 1, 0), (2, 64, 3, 2, 1), (1, 41, 3, 1, 1)]
+        {
+            let convolution = Convolution::new(3, 5, kernel, stride, padding, &device);
+            let norm = Norm::new(5, true, 0.5, &device);
+            norm.running_mean
+                .update(Tensor::random([5], Distribution::Default, &device));
+            norm.running_var
+                .update(Tensor::random([5], Distribution::Uniform(0.5, 2.0), &device));
+            let x = Tensor::<4>::random([n, 3, side, side], Distribution::Default, &device);
+            let fast = convolution.forward_norm(x.clone(), &norm, false).into_data();
+            let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
+            let plain = ops::conv2d(x, convolution.weight.val(), None, options);
+            let plain = norm.forward(plain, false).into_data();
+            fast.assert_approx_eq(&plain, Tolerance::<f32>::rel_abs(1e-3, 1e-4));
+        }
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! Training on simulated x-rays: data, augmentation, losses, the loop, and evaluation.
 
 mod augment;
+mod cohort;
 mod config;
 mod data;
 mod evaluate;
 mod fit;
+pub mod search;
 
+pub use self::cohort::{Cohort, CohortHip, CohortImage, HipLabel, Prepared, ReadFrame, Set, prepare, split};
 pub use augment::Augment;
 pub use config::{Data, Fit, Rehearsal, TrainConfig};
 pub use data::{Label, Picture, Sample, SampleSet, simulate};
 pub use evaluate::{EvaluateConfig, evaluate, record};
-pub use fit::{Progress, Validation, train};
+pub use fit::{Progress, Source, Validation, train, train_on};

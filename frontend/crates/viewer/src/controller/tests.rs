@@ -59,6 +59,30 @@ fn the_files_own_windows_come_first() {
 }
 
 #[test]
+fn a_better_picture_keeps_view_and_window() {
+    let better = || Rc::new(Frame::new(200, 400, 12, vec![77; 80_000]));
+    let mut controller = opened(vec![]);
+    let made = controller.state().window_center;
+    controller.command(Command::ZoomIn);
+    let zoom = controller.state().zoom;
+    controller.refine(better());
+    assert_eq!(controller.state().zoom, zoom);
+    assert_ne!(
+        controller.state().window_center,
+        made,
+        "the percentiles are those of the better picture"
+    );
+    let mut controller = opened(vec![]);
+    drag(&mut controller, Button::Main, [40.0, -40.0]);
+    let chosen = (controller.state().window_center, controller.state().window_width);
+    controller.refine(better());
+    assert_eq!(
+        (controller.state().window_center, controller.state().window_width),
+        chosen
+    );
+}
+
+#[test]
 fn dragging_changes_the_window() {
     let mut controller = opened(vec![window(2000.0, 1000.0, None)]);
     // 40 display pixels are 20 CSS pixels at density 2, a twentieth of the travel.

@@ -13,6 +13,7 @@ pub struct Model {
     pub comment: String,
     pub account_id: i64,
     pub at: i64,
+    pub key: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

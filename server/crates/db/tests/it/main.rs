@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod cohorts;
 mod concurrency;
 mod ingest;
 mod queue;

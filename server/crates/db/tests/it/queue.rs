@@ -299,6 +299,35 @@ async fn a_hip_set_aside_needs_no_answer_but_an_unread_study_needs_one() {
 }
 
 #[tokio::test]
+async fn an_answer_that_arrives_twice_is_kept_once() {
+    let db = memory().await;
+    let by = reader(&db).await;
+    done(&db, instance("1", "1.1", 0), reading("1.1", Some(0.9), Some(0.1))).await;
+    let key = || Some("k1".to_owned());
+    let new = answer(&by, Side::Right, AnswerValue::Intracapsular, 10);
+    let (first, is_new) = db.add_answer_once(new.clone(), key()).await.unwrap();
+    assert!(is_new);
+    let later = NewAnswer {
+        at: at(99),
+        ..new.clone()
+    };
+    assert_eq!(db.add_answer_once(later, key()).await.unwrap(), (first.clone(), false));
+    // Without a key, or under another one, the same words are another answer.
+    let (second, _) = db.add_answer_once(new.clone(), Some("k2".to_owned())).await.unwrap();
+    let third = db.add_answer(new.clone()).await.unwrap();
+    // The key of one account says nothing about another's.
+    let other = db
+        .create_user("other", domain::Role::Reader, &domain::SiteId::from("main"), "x", at(0))
+        .await
+        .unwrap();
+    let theirs = NewAnswer { by: other.id, ..new };
+    let (fourth, is_new) = db.add_answer_once(theirs, key()).await.unwrap();
+    assert!(is_new);
+    let kept = db.study(&uid("1")).await.unwrap().unwrap().answers;
+    assert_eq!(kept, [fourth, third, second, first]);
+}
+
+#[tokio::test]
 async fn an_answer_to_nothing_is_refused() {
     let db = memory().await;
     let by = reader(&db).await;

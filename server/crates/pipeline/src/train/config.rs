@@ -56,6 +56,9 @@ pub struct Fit {
     /// machine's speed and does not repeat exactly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minutes: Option<f64>,
+    /// Ends the run where so many epochs in a row were not the best so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rehearsal: Option<Rehearsal>,
 }
@@ -85,7 +88,9 @@ impl TrainConfig {
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), Error> {
+    /// # Errors
+    /// Where it asks for what cannot be, in words.
+    pub fn check(&self) -> Result<(), Error> {
         let wrong = |what: &str| Err(Error::Config(what.to_owned()));
         if self.data.train < self.fit.batch || self.fit.batch == 0 {
             return wrong("data.train must hold at least one batch, and fit.batch be at least 1");
@@ -102,6 +107,13 @@ impl TrainConfig {
                 return wrong("fit.rehearsal.side of a plain network must be its input halved once or more");
             }
         }
+        if !self.fit.learning_rate.is_finite() || self.fit.learning_rate <= 0.0 {
+            return wrong("fit.learning_rate must be above 0");
+        }
+        if self.fit.patience == Some(0) {
+            return wrong("fit.patience must be at least 1");
+        }
+        self.network.check().map_err(Error::Config)?;
         if self.data.side < 32 {
             return wrong("data.side must be at least 32");
         }

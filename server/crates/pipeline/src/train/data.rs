@@ -33,13 +33,18 @@ pub struct Picture {
 pub struct Label {
     /// A frontal pelvis, a hip with metal, a hip with a fracture.
     pub positive: bool,
-    /// 0 none, 1 intracapsular, 2 extracapsular.
+    /// 0 none, 1 intracapsular, 2 extracapsular, [`Label::SOMEWHERE`] where a fracture's place is not known.
     pub location: u8,
     /// Centres of both hips (right x, right y, left x, left y) from 0 to 1.
     pub hips: Option<[f32; 4]>,
     /// Of the fracture, 0 unseen to 1 plain.
     pub visibility: f32,
     pub seed: u64,
+}
+
+impl Label {
+    /// A fracture whose place nobody recorded; the location loss leaves it out.
+    pub const SOMEWHERE: u8 = 3;
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -88,7 +93,7 @@ pub(crate) fn true_hips(truth: &Truth) -> Option<Hips> {
     })
 }
 
-fn kept(image: &GreyImage) -> Picture {
+pub(super) fn kept(image: &GreyImage) -> Picture {
     let levels = image.percentile(&[0.001, 0.999]);
     let range = (levels[1] - levels[0]).max(1e-6);
     let pixels = image
@@ -106,10 +111,14 @@ fn kept(image: &GreyImage) -> Picture {
 /// The whole picture of a case in its own proportions, with as many pixels as a square of `side`.
 fn whole(case: &Case, side: usize) -> Picture {
     // A third finer than kept, so that the squeeze averages as it does on a full-size picture.
-    let image = imaging::present(&case.render_scaled(side * 4 / 3), None);
+    whole_of(&imaging::present(&case.render_scaled(side * 4 / 3), None), side)
+}
+
+/// A picture in its own proportions, with as many pixels as a square of `side`.
+pub(super) fn whole_of(image: &GreyImage, side: usize) -> Picture {
     let ratio = (image.width as f32 / image.height as f32).sqrt();
-    let pixels = |by: f32| (side as f32 * by).round() as usize;
-    kept(&image.resample(everything(&image), pixels(ratio), pixels(1.0 / ratio)))
+    let pixels = |by: f32| ((side as f32 * by).round() as usize).max(1);
+    kept(&image.resample(everything(image), pixels(ratio), pixels(1.0 / ratio)))
 }
 
 fn hip_picture(case: &Case, hips: &Hips, side: Side, pixels: usize) -> Picture {
@@ -253,6 +262,8 @@ fn hip_label(network: NetworkName, hip: &HipTruth, seed: u64) -> Label {
 
 /// Seeds whose samples are kept in one cache file.
 const CHUNK: u64 = 128;
+/// Seeds that are drawn at once where nothing is kept.
+const LOOSE: u64 = 16;
 
 /// Simulates the sets of a run. Where `cache` is given, samples are kept there as they are made, so that a later run
 /// with the same data, or with more of it, goes on from them.
@@ -277,6 +288,7 @@ pub fn simulate(
     let wanted = data.train + data.validation;
     let mut collect = |count: usize, before: usize, part: &str, offset: u64| {
         let mut samples = Vec::with_capacity(count);
+        let size = if cache.is_some() { CHUNK } else { LOOSE };
         for chunk in 0.. {
             if samples.len() >= count {
                 break;
@@ -285,8 +297,8 @@ pub fn simulate(
             let made = match file.as_deref().filter(|file| file.is_file()) {
                 Some(file) => read(file)?,
                 None => {
-                    let first = data.seed.wrapping_add(offset + chunk * CHUNK);
-                    let drawn: Vec<Vec<Sample>> = (0..CHUNK)
+                    let first = data.seed.wrapping_add(offset + chunk * size);
+                    let drawn: Vec<Vec<Sample>> = (0..size)
                         .into_par_iter()
                         .map(|i| draw(network, config, first.wrapping_add(i)))
                         .collect();
@@ -316,7 +328,7 @@ struct Entry {
 }
 
 /// A line of JSON with the labels, then the pixels.
-fn write(path: &Path, samples: &[Sample]) -> Result<(), Error> {
+pub(super) fn write(path: &Path, samples: &[Sample]) -> Result<(), Error> {
     let entries: Vec<Entry> = samples
         .iter()
         .map(|s| Entry {
@@ -338,7 +350,7 @@ fn write(path: &Path, samples: &[Sample]) -> Result<(), Error> {
     std::fs::rename(&beside, path).map_err(Error::file(path))
 }
 
-fn read(path: &Path) -> Result<Vec<Sample>, Error> {
+pub(super) fn read(path: &Path) -> Result<Vec<Sample>, Error> {
     let bytes = std::fs::read(path).map_err(Error::file(path))?;
     let line = bytes
         .iter()

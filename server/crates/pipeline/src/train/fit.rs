@@ -1,7 +1,6 @@
 //! The training loop.
 
-use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::module::Module;
@@ -18,9 +17,11 @@ use serde::{Deserialize, Serialize};
 
 use super::augment::{Map, sample};
 use super::data::MARGIN;
-use super::{Augment, Sample, SampleSet, TrainConfig, simulate};
+use super::{Augment, Label, Sample, SampleSet, TrainConfig, simulate};
 use crate::analyse::sigmoid;
-use crate::models::{Metadata, ModelFolder, OperatingPoints, SelfTest, save_weights, self_test_input};
+use crate::models::{
+    DeviceChoice, Metadata, ModelFolder, OperatingPoints, SelfTest, open_device, save_weights, self_test_input,
+};
 use crate::nn::{Architecture, Network};
 use crate::preprocess::{self, Hips, centre, stretch};
 use crate::{Error, NetworkName};
@@ -45,7 +46,7 @@ pub struct Validation {
 
 impl Validation {
     /// Higher is better. Cross entropy decides between epochs whose areas are nearly the same, as they are for gates.
-    fn rank(&self) -> f64 {
+    pub(super) fn rank(&self) -> f64 {
         match self.auc {
             Some(auc) => auc - 0.01 * self.cross_entropy.unwrap_or_default().min(10.0),
             None => -self.error.unwrap_or(f64::INFINITY),
@@ -58,6 +59,8 @@ impl Validation {
 pub enum Progress {
     /// Samples simulated and wanted.
     Simulating { done: usize, wanted: usize },
+    /// Pictures of a cohort read and wanted.
+    Preparing { done: usize, wanted: usize },
     /// A step of an epoch.
     Step {
         epoch: usize,
@@ -84,13 +87,46 @@ struct State {
     best: Option<f64>,
     best_epoch: usize,
     seconds: f64,
+    /// With which the checkpoint was made; absent in old ones.
+    #[serde(default)]
+    config: Option<TrainConfig>,
 }
 
-/// Trains one network into `out/<network>` and gives its metadata.
-///
-/// After each epoch a checkpoint lies in `out/<network>/checkpoint`, from which the same call goes on; whenever the
-/// validation figure is the best so far, weights, metadata and configuration are written as [`crate::Models::load`]
-/// reads them. `training.csv` has a line an epoch.
+/// Samples to learn from, and what the network's card says of them.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    pub set: SampleSet,
+    /// Where they come from, for example "simulated x-rays of crate phantom alone, seeds from 7".
+    pub origin: String,
+    pub simulated: bool,
+}
+
+impl Source {
+    /// A set of simulated samples, see [`simulate`].
+    ///
+    /// # Errors
+    /// Where the cache cannot be read or written.
+    pub fn simulated(
+        name: NetworkName,
+        config: &TrainConfig,
+        cache: Option<&Path>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, Error> {
+        let set = simulate(name, config, cache, &mut |done, wanted| {
+            progress(Progress::Simulating { done, wanted })
+        })?;
+        Ok(Self {
+            set,
+            origin: format!(
+                "simulated x-rays of crate phantom alone, seeds from {}",
+                config.data.seed
+            ),
+            simulated: true,
+        })
+    }
+}
+
+/// Trains one network on the CPU on simulated samples, see [`train_on`].
 ///
 /// # Errors
 /// Where a file cannot be read or written.
@@ -101,15 +137,44 @@ pub fn train(
     cache: Option<&Path>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Metadata, Error> {
-    let set = simulate(name, config, cache, &mut |done, wanted| {
-        progress(Progress::Simulating { done, wanted })
-    })?;
+    let source = Source::simulated(name, config, cache, progress)?;
+    train_on(name, config, &source, out, DeviceChoice::Cpu, progress)
+}
+
+/// Trains one network into `out/<network>` and gives its metadata.
+///
+/// After each epoch a checkpoint lies in `out/<network>/checkpoint`, from which the same call goes on, to the same
+/// numbers as a run that was not stopped; whenever the validation figure is the best so far, weights, metadata and
+/// configuration are written as [`crate::Models::load`] reads them. `training.csv` has a line an epoch, and
+/// `training.svg` draws it.
+///
+/// # Errors
+/// Where a file cannot be read or written, the device cannot be opened, a set is empty, or training diverges.
+pub fn train_on(
+    name: NetworkName,
+    config: &TrainConfig,
+    source: &Source,
+    out: &Path,
+    device: DeviceChoice,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Metadata, Error> {
+    config.check()?;
+    let set = &source.set;
+    if set.train.len() < config.fit.batch || set.validation.len() < 2 {
+        return Err(Error::Config(format!(
+            "{} samples to train on and {} to validate on: a batch of {} and two are the least",
+            set.train.len(),
+            set.validation.len(),
+            config.fit.batch
+        )));
+    }
     let folder = ModelFolder::of(out, name);
     let checkpoint = folder.0.join("checkpoint");
     std::fs::create_dir_all(&checkpoint).map_err(Error::file(&checkpoint))?;
     folder.write_config(&config.network)?;
 
-    let device = Device::flex().autodiff();
+    let plain = open_device(device)?;
+    let device = plain.clone().autodiff();
     device.seed(config.data.seed);
     let mut network = config.network.init(&device);
     let decay = (config.fit.weight_decay > 0.0).then(|| WeightDecayConfig::new(config.fit.weight_decay as f32));
@@ -119,15 +184,21 @@ pub fn train(
     if state_file.is_file() {
         (network, optimiser, state) = restore(&checkpoint, network, optimiser)?;
         tracing::info!(network = %name, epoch = state.epoch, "training goes on from a checkpoint");
-    } else {
-        write_log_header(&folder)?;
+        if state.config.as_ref().is_some_and(|before| before != config) {
+            tracing::warn!(network = %name, "the checkpoint was made with another configuration: the curve has a bend");
+        }
     }
+    state.config = Some(config.clone());
+    trim_log(&folder, state.epoch)?;
 
     let steps = set.train.len() / config.fit.batch;
     let total = (steps * config.fit.epochs).max(1);
     let before = state.seconds;
     let begun = Instant::now();
     while state.epoch < config.fit.epochs {
+        if config.fit.patience.is_some_and(|p| state.epoch - state.best_epoch >= p) {
+            break;
+        }
         let mut rng = ChaCha8Rng::seed_from_u64(config.data.seed ^ (state.epoch as u64 + 1).wrapping_mul(0x9E37_79B9));
         let mut order: Vec<usize> = (0..set.train.len()).collect();
         order.shuffle(&mut rng);
@@ -177,7 +248,7 @@ pub fn train(
             break;
         }
         let tested = network.valid();
-        let outputs = validation_outputs(name, config, &tested, &set.validation)?;
+        let outputs = validation_outputs(name, config, &tested, &set.validation, &plain)?;
         let validation = validate(name, &outputs, &set.validation);
         state.epoch += 1;
         state.seconds = before + begun.elapsed().as_secs_f64();
@@ -185,10 +256,20 @@ pub fn train(
         if best {
             state.best = Some(validation.rank());
             state.best_epoch = state.epoch;
-            write_model(name, config, &folder, &tested, &outputs, &set, &validation, &state)?;
+            write_model(
+                name,
+                config,
+                &plain,
+                &folder,
+                &tested,
+                &outputs,
+                source,
+                &validation,
+                &state,
+            )?;
         }
         let loss = (sum / f64::from(seen.max(1) as u32)) as f32;
-        write_log(&folder, &state, loss, &validation)?;
+        write_log(name, config, &folder, &state, loss, &validation)?;
         keep(&checkpoint, &network, &optimiser, &state)?;
         progress(Progress::Epoch {
             epoch: state.epoch,
@@ -333,34 +414,36 @@ fn loss(name: NetworkName, config: &TrainConfig, outputs: Tensor<2>, targets: &T
             let near = d.clone().clamp_max(0.25);
             (near.clone() * (d - near * 0.5)).mean()
         }
-        NetworkName::Metal => cross_entropy(
-            outputs,
-            &targets.positive.iter().map(|p| *p as usize).collect::<Vec<_>>(),
-            &[1.0, weight],
-            device,
-        ),
+        NetworkName::Metal => cross_entropy(outputs, &binary(&targets.positive), &[1.0, weight], device),
         NetworkName::Fracture => {
-            let classes: Vec<usize> = targets.positive.iter().map(|p| *p as usize).collect();
+            let classes = binary(&targets.positive);
             let fracture = cross_entropy(outputs.clone().narrow(1, 0, 2), &classes, &[1.0, weight], device);
             // The plain baseline has no location head.
             if outputs.dims()[1] < 5 {
                 return fracture;
             }
-            let classes: Vec<usize> = targets.location.iter().map(|l| usize::from(*l)).collect();
+            let known = |l: &u8| (*l != Label::SOMEWHERE).then_some(usize::from(*l));
+            let classes: Vec<Option<usize>> = targets.location.iter().map(known).collect();
             let location = cross_entropy(outputs.narrow(1, 2, 3), &classes, &[1.0, weight, weight], device);
             fracture + location * config.fit.location_weight
         }
     }
 }
 
-/// Mean over the batch, each sample weighted by its class.
-fn cross_entropy(logits: Tensor<2>, classes: &[usize], weights: &[f32], device: &Device) -> Tensor<1> {
+fn binary(positive: &[f32]) -> Vec<Option<usize>> {
+    positive.iter().map(|p| Some(*p as usize)).collect()
+}
+
+/// Mean over the batch, each sample weighted by its class; samples of no class are left out.
+fn cross_entropy(logits: Tensor<2>, classes: &[Option<usize>], weights: &[f32], device: &Device) -> Tensor<1> {
     let (n, k) = (classes.len(), weights.len());
     let mut chosen = vec![0f32; n * k];
-    for (i, &class) in classes.iter().enumerate() {
-        chosen[i * k + class] = weights[class];
+    for (i, class) in classes.iter().enumerate() {
+        if let Some(class) = *class {
+            chosen[i * k + class] = weights[class];
+        }
     }
-    let total: f32 = classes.iter().map(|&c| weights[c]).sum();
+    let total = chosen.iter().sum::<f32>().max(1e-6);
     let chosen = Tensor::<2>::from_data(TensorData::new(chosen, [n, k]), device);
     (activation::log_softmax(logits, 1) * chosen).sum().neg() / total
 }
@@ -381,12 +464,12 @@ fn validation_outputs(
     config: &TrainConfig,
     network: &Network,
     samples: &[Sample],
+    device: &Device,
 ) -> Result<Vec<Vec<f32>>, Error> {
     let side = config.network.input();
-    let device = Device::flex();
     let run = |inputs: Vec<Vec<f32>>| {
         let n = inputs.len();
-        let x = Tensor::from_data(TensorData::new(inputs.concat(), [n, 1, side, side]), &device);
+        let x = Tensor::from_data(TensorData::new(inputs.concat(), [n, 1, side, side]), device);
         let outputs = network.forward(x, None);
         let width = outputs.dims()[1];
         let values = outputs
@@ -489,19 +572,43 @@ fn operating_points(name: NetworkName, outputs: &[Vec<f32>], samples: &[Sample])
     }
 }
 
+/// The validation figures for the metadata, with the interval of the area.
+fn validation_metrics(
+    name: NetworkName,
+    outputs: &[Vec<f32>],
+    samples: &[Sample],
+    validation: &Validation,
+) -> serde_json::Value {
+    let mut all = serde_json::json!({ "validation": validation, "validation_samples": samples.len() });
+    if name != NetworkName::Bounding {
+        let scores: Vec<f32> = outputs.iter().map(|o| score(o)).collect();
+        let truth: Vec<bool> = samples.iter().map(|s| s.label.positive).collect();
+        let area = metrics::auc_interval(&scores, &truth);
+        if area.low.is_finite() && area.high.is_finite() {
+            all["auc_95"] = serde_json::json!([area.low, area.high]);
+        }
+    }
+    all
+}
+
 #[allow(clippy::too_many_arguments)]
 fn write_model(
     name: NetworkName,
     config: &TrainConfig,
+    device: &Device,
     folder: &ModelFolder,
     network: &Network,
     outputs: &[Vec<f32>],
-    set: &SampleSet,
+    source: &Source,
     validation: &Validation,
     state: &State,
 ) -> Result<(), Error> {
+    let set = &source.set;
     let sha256 = save_weights(network, &folder.weights())?;
+    // Recorded on the CPU, wherever it was trained.
     let recorded = network
+        .clone()
+        .to_device(&Device::flex())
         .forward(self_test_input(config.network.input(), &Device::flex()), None)
         .try_into_data()
         .map_err(|e| Error::Config(e.to_string()))?
@@ -532,21 +639,28 @@ fn write_model(
         network: name,
         profile: config.profile.clone(),
         intended_use: format!(
-            "{what} For research and development: trained on simulated x-rays only, not for clinical use."
+            "{what} For research and development: {}not for clinical use.",
+            if source.simulated {
+                "trained on simulated x-rays only, "
+            } else {
+                ""
+            }
         ),
         training: format!(
-            "profile {}: epoch {} of at most {}, {} simulated {unit}, batch {}, Adam {}, {:.0} minutes on a CPU",
+            "profile {}: epoch {} of at most {}, {}{} {unit}, batch {}, Adam {}, {:.0} minutes on {}",
             config.profile,
             state.epoch,
             config.fit.epochs,
             set.train.len(),
+            if source.simulated { " simulated" } else { "" },
             config.fit.batch,
             config.fit.learning_rate,
-            state.seconds / 60.0
+            state.seconds / 60.0,
+            if *device == Device::flex() { "a CPU" } else { "a GPU" }
         ),
         data: format!(
-            "simulated x-rays of crate phantom alone, seeds from {}: {} {unit} for training, {} for validation",
-            config.data.seed,
+            "{}: {} {unit} for training, {} for validation",
+            source.origin,
             set.train.len(),
             set.validation.len()
         ),
@@ -556,8 +670,9 @@ fn write_model(
         ),
         parameters: network.parameters(),
         sha256,
+        simulated: source.simulated,
         operating_points: operating_points(name, outputs, &set.validation),
-        metrics: serde_json::json!({ "validation": validation, "validation_samples": set.validation.len() }),
+        metrics: validation_metrics(name, outputs, &set.validation, validation),
         self_test: SelfTest {
             outputs: recorded,
             tolerance: SELF_TEST_TOLERANCE,
@@ -566,15 +681,37 @@ fn write_model(
     folder.write_metadata(&metadata)
 }
 
-fn write_log_header(folder: &ModelFolder) -> Result<(), Error> {
+const LOG_HEADER: &str = "epoch,step,seconds,loss,auc,cross_entropy,error,error_95\n";
+
+/// Begins the log, or takes off the epochs that the checkpoint has not seen: they will be done again.
+fn trim_log(folder: &ModelFolder, epochs: usize) -> Result<(), Error> {
     let path = folder.log();
-    std::fs::write(&path, "epoch,step,seconds,loss,auc,cross_entropy,error,error_95\n").map_err(Error::file(&path))
+    let before = match std::fs::read_to_string(&path) {
+        Ok(text) if epochs > 0 => text,
+        _ => String::new(),
+    };
+    let seen = |line: &&str| {
+        let epoch = line.split(',').next().and_then(|cell| cell.parse::<usize>().ok());
+        epoch.is_some_and(|epoch| epoch <= epochs)
+    };
+    let lines = before.lines().filter(seen).flat_map(|line| [line, "\n"]);
+    let text: String = std::iter::once(LOG_HEADER).chain(lines).collect();
+    std::fs::write(&path, text).map_err(Error::file(&path))
 }
 
-fn write_log(folder: &ModelFolder, state: &State, loss: f32, v: &Validation) -> Result<(), Error> {
+/// Adds the epoch's line and draws the log anew.
+fn write_log(
+    name: NetworkName,
+    config: &TrainConfig,
+    folder: &ModelFolder,
+    state: &State,
+    loss: f32,
+    v: &Validation,
+) -> Result<(), Error> {
     let path = folder.log();
     let cell = |value: Option<f64>| value.map(|v| format!("{v:.5}")).unwrap_or_default();
-    let line = format!(
+    let mut text = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
+    text += &format!(
         "{},{},{:.0},{loss:.5},{},{},{},{}\n",
         state.epoch,
         state.step,
@@ -584,27 +721,42 @@ fn write_log(folder: &ModelFolder, state: &State, loss: f32, v: &Validation) -> 
         cell(v.error),
         cell(v.error_95)
     );
-    std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(&path)
-        .and_then(|mut file| file.write_all(line.as_bytes()))
-        .map_err(Error::file(&path))
+    std::fs::write(&path, &text).map_err(Error::file(&path))?;
+    let path = folder.picture();
+    let title = format!("Training of the {name} network, profile {}", config.profile);
+    let svg = evaluation::curves::draw(&title, &text, Some(state.best_epoch));
+    std::fs::write(&path, svg).map_err(Error::file(&path))
+}
+
+/// The files of a checkpoint carry its epoch, so that one that is being written spoils none that is whole.
+fn checkpoint_files(dir: &Path, epoch: usize) -> [PathBuf; 2] {
+    [
+        dir.join(format!("weights-{epoch}.bpk")),
+        dir.join(format!("optimiser-{epoch}.bpk")),
+    ]
 }
 
 fn keep(dir: &Path, network: &Network, optimiser: &ModuleOptimizer, state: &State) -> Result<(), Error> {
-    save_weights(network, &dir.join("weights.bpk"))?;
-    let path = dir.join("optimiser.bpk");
+    let [weights, moments] = checkpoint_files(dir, state.epoch);
+    save_weights(network, &weights)?;
     let bytes = optimiser
         .into_bytes()
-        .map_err(|e| Error::format(&path, "optimiser state", e))?;
-    let beside = path.with_extension("new");
-    std::fs::write(&beside, &bytes[..]).map_err(Error::file(&beside))?;
-    std::fs::rename(&beside, &path).map_err(Error::file(&path))?;
-    // Last, as its presence says that the others are whole.
+        .map_err(|e| Error::format(&moments, "optimiser state", e))?;
+    std::fs::write(&moments, &bytes[..]).map_err(Error::file(&moments))?;
+    // Last and at once, as it says which of the others count.
     let path = dir.join("state.json");
     let text = serde_json::to_string(state).map_err(|e| Error::format(&path, "training state", e))?;
-    std::fs::write(&path, text).map_err(Error::file(&path))
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, text).map_err(Error::file(&beside))?;
+    std::fs::rename(&beside, &path).map_err(Error::file(&path))?;
+    for entry in std::fs::read_dir(dir).map_err(Error::file(dir))?.flatten() {
+        let old = entry.path();
+        let is_state = old.extension().is_some_and(|e| e == "bpk");
+        if is_state && old != weights && old != moments {
+            std::fs::remove_file(&old).map_err(Error::file(&old))?;
+        }
+    }
+    Ok(())
 }
 
 fn restore(
@@ -612,21 +764,23 @@ fn restore(
     network: Network,
     optimiser: ModuleOptimizer,
 ) -> Result<(Network, ModuleOptimizer, State), Error> {
-    let read = |name: &str| {
-        let path = dir.join(name);
+    let read = |path: PathBuf| {
         std::fs::read(&path)
             .map_err(Error::file(&path))
             .map(|bytes| (bytes, path))
     };
-    let (bytes, path) = read("state.json")?;
-    let state = serde_json::from_slice(&bytes).map_err(|e| Error::format(&path, "training state", e))?;
-    let (bytes, path) = read("weights.bpk")?;
+    let (bytes, path) = read(dir.join("state.json"))?;
+    let state: State = serde_json::from_slice(&bytes).map_err(|e| Error::format(&path, "training state", e))?;
+    let [weights, moments] = checkpoint_files(dir, state.epoch);
+    // Checkpoints of before had one name for all epochs.
+    let or_old = |path: PathBuf, old: &str| if path.is_file() { path } else { dir.join(old) };
+    let (bytes, path) = read(or_old(weights, "weights.bpk"))?;
     let record =
         ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|e| Error::format(&path, "weights file", e))?;
     let network = network
         .try_load_record(record)
         .map_err(|e| Error::format(&path, "checkpoint of this network", e))?;
-    let (bytes, path) = read("optimiser.bpk")?;
+    let (bytes, path) = read(or_old(moments, "optimiser.bpk"))?;
     let optimiser = optimiser
         .from_bytes(Bytes::from_bytes_vec(bytes))
         .map_err(|e| Error::format(&path, "optimiser state", e))?;

@@ -1,0 +1,73 @@
+//! Cohorts over the database: import of a hospital's records, cross-fitted scores, rounds of review.
+//!
+//! The crate `cohort` holds the rules as pure functions; here they meet files, networks and tables. The command line
+//! and the pages call the same functions.
+
+pub mod desk;
+pub mod import;
+pub mod rehearse;
+pub mod rounds;
+pub mod scores;
+
+use cohort::agreement::{agreement, kappa};
+use cohort::repair::audit;
+use domain::cohort::{CohortDetail, Interval, Label, ReviewerRow};
+use evaluation::metrics::Estimate;
+
+fn interval(estimate: Estimate) -> Interval {
+    Interval {
+        value: estimate.value,
+        low: estimate.low,
+        high: estimate.high,
+    }
+}
+
+/// Share of right labels in the audited sample, as far as it is answered. An answer or a label that says neither
+/// fracture nor none is left out.
+pub fn label_accuracy(pairs: &[(Label, Option<Label>)]) -> Option<Interval> {
+    let told: Vec<(bool, bool)> = pairs
+        .iter()
+        .filter_map(|(label, answer)| Some((label.fracture()?, (*answer)?.fracture()?)))
+        .collect();
+    let (labels, answers): (Vec<bool>, Vec<bool>) = told.into_iter().unzip();
+    audit(&labels, &answers).map(interval)
+}
+
+/// All that a cohort's page shows.
+///
+/// # Errors
+/// There is no such cohort, or the database fails.
+pub async fn detail(db: &db::Db, name: &str) -> Result<CohortDetail, db::Error> {
+    let (row, seed, settings) = db.cohort(name).await?;
+    let sample = db.cohort_audit(name).await?;
+    let reviewers = db
+        .cohort_reviewers(name)
+        .await?
+        .into_iter()
+        .map(|pairs| ReviewerRow {
+            name: pairs.name,
+            decisions: pairs.decisions,
+            known: pairs.known.len() as u64,
+            agreement: agreement(&pairs.known).map(interval),
+            kappa: kappa(&pairs.known).map(interval),
+            shared: pairs.shared.len() as u64,
+            shared_agreement: agreement(&pairs.shared).map(interval),
+            shared_kappa: kappa(&pairs.shared).map(interval),
+        })
+        .collect();
+    Ok(CohortDetail {
+        counts: db.cohort_counts(name).await?,
+        open: db.cohort_open(name).await?,
+        rounds: db.cohort_rounds(name).await?,
+        audit: (
+            sample.iter().filter(|(_, answer)| answer.is_some()).count() as u64,
+            sample.len() as u64,
+        ),
+        estimate: label_accuracy(&sample),
+        reviewers,
+        settings,
+        unused: db.cohort_unused_counts(name).await?,
+        row,
+        seed,
+    })
+}

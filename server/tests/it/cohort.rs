@@ -1,0 +1,494 @@
+//! A simulated hospital's folder becomes a cohort, and readers review it through the server functions.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use cohort::split::Shares;
+use domain::cohort::{DecisionInput, HipKey, Label, Purpose, ReviewDesk, ReviewSettings, Set};
+use domain::{
+    AuditAction, HipFinding, HipStatus, Milliseconds, ModelName, PixelBox, ReadingStatus, Score, Side, SiteId,
+};
+use imaging::Frame;
+use pipeline::Analysis;
+use serde_json::json;
+use server::cohort::import::{Options, import};
+use server::cohort::{rounds, scores};
+use server::config::Config;
+use server::inference::Analyser;
+use server::serve::Services;
+
+use crate::util::{SHENTON, decoder_options, ingest_options};
+use crate::web::{Web, text};
+
+/// Takes every picture wider than high for a frontal pelvis; its features are a few of its grey levels.
+struct Eye;
+
+impl Analyser for Eye {
+    fn analyse(&self, frame: &Frame) -> Analysis {
+        let hip = |side| HipFinding {
+            side,
+            region: PixelBox([0.0, 0.0, 9.0, 9.0]),
+            status: HipStatus::Analysed,
+            reason: None,
+            metal: None,
+            fracture: None,
+            location: None,
+            call: None,
+        };
+        Analysis {
+            status: ReadingStatus::Analysed,
+            reason: None,
+            error: None,
+            frontal: Some(Score {
+                score: frame.columns as f32 / (frame.columns + frame.rows) as f32,
+            }),
+            hips: Side::BOTH.map(hip).to_vec(),
+            milliseconds: Milliseconds::default(),
+        }
+    }
+
+    fn model(&self) -> ModelName {
+        ModelName {
+            name: "eye".to_owned(),
+            sha256: "ee".repeat(32),
+        }
+    }
+
+    fn device(&self) -> String {
+        "none".to_owned()
+    }
+
+    fn hip_features(&self, frame: &Frame) -> Result<[Option<Vec<f32>>; 2], String> {
+        let of = |at: usize| f32::from(frame.pixels[at % frame.pixels.len()]);
+        Ok([
+            Some((0..4).map(|n| of(n * 997)).collect()),
+            Some((0..4).map(|n| of(n * 1009 + 5)).collect()),
+        ])
+    }
+}
+
+/// A hospital of so many patients as `shenton simulate archive` writes it, its pictures small.
+fn archive(out: &Path, patients: u32) {
+    let made = Command::new(SHENTON)
+        .args(["simulate", "archive", "--seed", "5", "--scale", "96", "--patients"])
+        .arg(patients.to_string())
+        .arg("--out")
+        .arg(out)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+fn options(name: &str, archive: &Path) -> Options {
+    Options {
+        name: name.to_owned(),
+        dicom: archive.join("dicom"),
+        reports: archive.join("reports.csv"),
+        theatre: archive.join("theatre.csv"),
+        studies: Some(archive.join("images.csv")),
+        mapping: None,
+        rules: None,
+        shares: Shares {
+            validation: 0.1,
+            test: 0.2,
+        },
+        seed: 4,
+        site: SiteId::from("archive"),
+        review: ReviewSettings::default(),
+    }
+}
+
+/// The reports as ORU^R01 messages.
+fn as_hl7(reports: &Path, out: &Path) {
+    let mut text = String::new();
+    for row in csv::Reader::from_path(reports).unwrap().records() {
+        let row = row.unwrap();
+        let [accession, patient, time, status, report] = [0, 1, 2, 3, 4].map(|at| row.get(at).unwrap());
+        let time: String = time.chars().filter(char::is_ascii_digit).collect();
+        let status = if status == "corrected" { "C" } else { "F" };
+        let report = report
+            .replace('\\', "\\E\\")
+            .replace('|', "\\F\\")
+            .replace('^', "\\S\\")
+            .replace('&', "\\T\\")
+            .replace('~', "\\R\\")
+            .replace('\n', "\\.br\\");
+        text += &format!(
+            "MSH|^~\\&|RIS|H|SHENTON|H|{time}||ORU^R01|1|P|2.5.1\rPID|1||{patient}^^^H||\r\
+             OBR|1||{accession}|XR^XR Pelvis|||{time}|||||||||||||||{time}|||{status}\r\
+             OBX|1|TX|TEXT||{report}||||||{status}\r\n"
+        );
+    }
+    std::fs::write(out, text).unwrap();
+}
+
+async fn services(data: &Path) -> Services {
+    let config = Config {
+        data: data.to_owned(),
+        decoder: decoder_options(),
+        ingest: ingest_options(),
+        ..Config::default()
+    };
+    Services::open(config).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hospitals_folder_becomes_a_cohort() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("hospital");
+    archive(&out, 30);
+    // A row that belongs to nobody, and a file that is no picture.
+    let theatre = out.join("theatre.csv");
+    let mut rows = std::fs::read_to_string(&theatre).unwrap();
+    rows.push_str("STRANGER-1,2011-01-01T10:00:00,Right dynamic hip screw,right,,done\n");
+    rows.push_str("STRANGER-2,some day,Right dynamic hip screw,right,,done\n");
+    std::fs::write(&theatre, rows).unwrap();
+    std::fs::write(out.join("dicom/notes.txt"), "no picture").unwrap();
+
+    let services = services(&folder.path().join("data")).await;
+    let eye: Arc<dyn Analyser> = Arc::new(Eye);
+    let mut heard = 0;
+    let first = import(&services, &eye, &options("first", &out), |_, _, _| heard += 1)
+        .await
+        .unwrap();
+    assert!(heard > 10, "long work shows progress");
+    assert_eq!(first.refused, 1);
+    assert!(first.studies >= 30 && first.hips == 2 * first.studies, "{first:?}");
+    let unused = |kind: &str, words: &str| {
+        let of = first.unused.iter().filter(|row| row.kind == kind);
+        of.filter(|row| row.why.contains(words) || row.record.contains(words))
+            .count()
+    };
+    assert_eq!(unused("unlinked", "no study of this patient"), 1, "{:?}", first.unused);
+    assert_eq!(unused("unreadable", "no time"), 1, "{:?}", first.unused);
+    assert_eq!(unused("unreadable", "notes.txt"), 1, "{:?}", first.unused);
+
+    let db = &services.db;
+    let hips = db.cohort_hips("first").await.unwrap();
+    let mut sets: std::collections::BTreeMap<&str, BTreeSet<Set>> = Default::default();
+    for hip in &hips {
+        let set = if hip.set == Set::LeftOut { Set::Test } else { hip.set };
+        sets.entry(&hip.patient_id).or_default().insert(set);
+        assert!(hip.set != Set::Test || hip.emergency);
+        let instance = db.instance(hip.sop_uid.as_ref().unwrap()).await.unwrap().unwrap();
+        assert_eq!(instance.site, SiteId::from("archive"));
+    }
+    assert!(sets.values().all(|sets| sets.len() == 1), "no patient is in two sets");
+    assert!(first.sets.contains_key(&Set::Test) && first.sets.contains_key(&Set::Training));
+    let told = hips
+        .iter()
+        .find(|hip| hip.label.fracture() == Some(true))
+        .expect("a fracture");
+    assert!(!told.sources.is_empty(), "a label keeps its evidence");
+    let records = db.cohort_records("first", told).await.unwrap();
+    for source in &told.sources {
+        let record = records
+            .iter()
+            .find(|record| record.record == source.record)
+            .expect("its record");
+        let evidence = &source.evidence;
+        let words = record
+            .text
+            .get(evidence.start..evidence.end)
+            .expect("bytes of its text");
+        // A code or a status stands outside the text that is counted.
+        assert!(
+            evidence.end == 0 || !words.is_empty(),
+            "{source:?} in {:?}",
+            record.text
+        );
+        if record.kind == "report" {
+            assert_eq!(words, evidence.words);
+        }
+    }
+
+    // The same again under another name, its reports as HL7: nothing new in the store, the same labels and sets.
+    let hl7 = folder.path().join("reports.hl7");
+    as_hl7(&out.join("reports.csv"), &hl7);
+    let again = Options {
+        reports: hl7,
+        ..options("again", &out)
+    };
+    let second = import(&services, &eye, &again, |_, _, _| {}).await.unwrap();
+    assert_eq!((second.studies, second.hips), (first.studies, first.hips));
+    let of_hl7 = db.cohort_hips("again").await.unwrap();
+    for (a, b) in hips.iter().zip(&of_hl7) {
+        assert_eq!((&a.key, a.label, a.set), (&b.key, b.label, b.set), "{}", b.reason);
+    }
+    // A name is taken once.
+    assert!(
+        import(&services, &eye, &options("first", &out), |_, _, _| {})
+            .await
+            .is_err()
+    );
+
+    // Scores, a round, and its end.
+    scores::features(db, &services.storage, &services.decoder, &eye, "first", |_, _| {})
+        .await
+        .unwrap();
+    let head = cohort::crossfit::HeadSettings::default();
+    let scored = scores::score(db, &eye.model().sha256, "first", 3, &head).await.unwrap();
+    let repairable = hips
+        .iter()
+        .filter(|hip| matches!(hip.set, Set::Training | Set::Validation));
+    assert_eq!((scored.scored, scored.without), (repairable.count(), 0));
+    let settings = cohort::repair::LoopSettings {
+        threshold: 0.0,
+        most_per_round: 0.5,
+        budget: 1.0,
+        ..Default::default()
+    };
+    let order = cohort::repair::Order::FalsePositives;
+    let (number, queued) = rounds::begin(db, "first", order, &settings, domain::Timestamp(5))
+        .await
+        .unwrap();
+    assert!(number == 1 && queued > 3, "{number} {queued}");
+    assert!(
+        rounds::begin(db, "first", order, &settings, domain::Timestamp(6))
+            .await
+            .is_err()
+    );
+    let outcome = rounds::end(db, "first", &settings, "ended by hand", None, domain::Timestamp(7))
+        .await
+        .unwrap();
+    assert!(outcome.starts_with("ended by hand; "), "{outcome}");
+}
+
+/// A cohort of stored hips without pictures: two studies of the test set and two for training.
+async fn plain(web: &Web) {
+    let hip = |number: usize, side, set| db::NewHip {
+        key: HipKey {
+            accession: format!("A{number}"),
+            side,
+        },
+        patient_id: format!("P{number}"),
+        study_uid: None,
+        sop_uid: None,
+        time: "2024-03-02T10:00:00".to_owned(),
+        emergency: true,
+        description: String::new(),
+        set,
+        label: Label::None,
+        basis: domain::cohort::Basis::Default,
+        reason: "no report, no operation".to_owned(),
+        doubtful: false,
+        conflict: false,
+        sources: Vec::new(),
+    };
+    let sets = [Set::Test, Set::Test, Set::Training, Set::Training];
+    let hips = sets.iter().enumerate();
+    let imported = db::Imported {
+        hips: hips
+            .flat_map(|(number, set)| Side::BOTH.map(|side| hip(number, side, *set)))
+            .collect(),
+        ..db::Imported::default()
+    };
+    let new = db::NewCohort {
+        name: "hips".to_owned(),
+        seed: 1,
+        review: ReviewSettings::default(),
+        import: "{}".to_owned(),
+        at: domain::Timestamp(1),
+    };
+    web.bench.db.create_cohort(new, imported).await.unwrap();
+    rounds::queue_test(&web.bench.db, "hips").await.unwrap();
+}
+
+async fn ask(web: &Web, cookie: &str, name: &str, body: serde_json::Value) -> (StatusCode, String) {
+    let path = format!("/api/{name}");
+    let response = web.post(&path, cookie, "application/json", body.to_string()).await;
+    (response.status(), text(response).await)
+}
+
+fn decision(desk: &ReviewDesk, label: Label, comment: &str) -> serde_json::Value {
+    let item = desk.item.as_ref().unwrap();
+    json!({ "name": "hips", "decision": DecisionInput {
+        item: item.item,
+        version: item.version,
+        label,
+        comment: comment.to_owned(),
+    } })
+}
+
+#[tokio::test]
+async fn readers_review_through_the_server_functions() {
+    let web = Web::new().await;
+    plain(&web).await;
+    let reader = web.sign_in("reader").await;
+    let north = web.sign_in("north").await;
+    let name = json!({ "name": "hips" });
+    for function in ["cohort", "review_desk"] {
+        assert_eq!(ask(&web, &north, function, name.clone()).await.0, StatusCode::FORBIDDEN);
+        assert_eq!(
+            ask(&web, "x=1", function, name.clone()).await.0,
+            StatusCode::UNAUTHORIZED
+        );
+    }
+    let nowhere = json!({ "name": "nowhere" });
+    assert_eq!(
+        ask(&web, &reader, "review_desk", nowhere).await.0,
+        StatusCode::NOT_FOUND
+    );
+
+    let (status, body) = ask(&web, &reader, "review_desk", name.clone()).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let desk: ReviewDesk = serde_json::from_str(&body).unwrap();
+    assert_eq!((desk.open, desk.answered, &desk.last), (4, 0, &None));
+    // Leaving a hip out needs a reason.
+    let (status, body) = ask(&web, &reader, "review_decide", decision(&desk, Label::Excluded, " ")).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+    let excluded = decision(&desk, Label::Excluded, "metal in the hip");
+    let (status, body) = ask(&web, &reader, "review_decide", excluded.clone()).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let next: ReviewDesk = serde_json::from_str(&body).unwrap();
+    assert_eq!((next.open, next.answered), (3, 1));
+    assert_ne!(next.item.as_ref().unwrap().item, desk.item.as_ref().unwrap().item);
+    // The same answer again is told that it is late, and changes nothing.
+    let (status, body) = ask(&web, &reader, "review_decide", excluded).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(body.contains("settled"), "{body}");
+    let undo = json!({ "name": "hips", "item": next.last.as_ref().unwrap().item });
+    let (status, body) = ask(&web, &reader, "review_undo", undo).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let mut desk: ReviewDesk = serde_json::from_str(&body).unwrap();
+    assert_eq!((desk.open, desk.answered), (4, 0));
+
+    for label in [
+        Label::None,
+        Label::FractureIntracapsular,
+        Label::FractureExtracapsular,
+        Label::Unknown,
+    ] {
+        let (status, body) = ask(&web, &reader, "review_decide", decision(&desk, label, "")).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        desk = serde_json::from_str(&body).unwrap();
+    }
+    assert!(desk.item.is_none());
+    let events = web.bench.db.all_cohort_events("hips").await.unwrap();
+    assert_eq!(events.len(), 6);
+    assert_eq!(events[0].why, "test set: metal in the hip");
+    assert_eq!(web.audited(AuditAction::Answer).await.len(), 6);
+    web.bench
+        .db
+        .lock_cohort_test("hips", domain::Timestamp(9))
+        .await
+        .unwrap();
+    assert_eq!(
+        web.bench
+            .db
+            .queue_cohort("hips", Purpose::Test, &[1])
+            .await
+            .unwrap_err()
+            .to_string(),
+        "the loop does not touch the test set"
+    );
+    // The pages are there for the reader.
+    let page = text(web.get("/cohorts/hips", Some(&reader)).await).await;
+    assert!(page.contains("metal in the hip"), "{page}");
+    assert_eq!(
+        web.get("/cohorts/hips/review", Some(&reader)).await.status(),
+        StatusCode::OK
+    );
+}
+
+/// Runs `shenton cohort`; its exit status and what it said.
+fn shenton(data: &Path, arguments: &[&str]) -> (bool, String) {
+    let ran = Command::new(SHENTON)
+        .arg("cohort")
+        .args(arguments)
+        .env("SHENTON_DATA", data)
+        .env("SHENTON_MODELS", concat!(env!("CARGO_MANIFEST_DIR"), "/models"))
+        .output()
+        .unwrap();
+    let said = [ran.stdout, ran.stderr].concat();
+    (ran.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn the_command_line_imports_explains_exports_and_takes_labels_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, data) = (folder.path().join("hospital"), folder.path().join("data"));
+    let made = Command::new(SHENTON)
+        .args([
+            "simulate",
+            "archive",
+            "--seed",
+            "8",
+            "--scale",
+            "400",
+            "--patients",
+            "3",
+            "--out",
+        ])
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let path = |name: &str| out.join(name).to_string_lossy().into_owned();
+    let (dicom, reports, theatre, studies) = (
+        path("dicom"),
+        path("reports.csv"),
+        path("theatre.csv"),
+        path("images.csv"),
+    );
+    let import = [
+        "--dicom",
+        &dicom,
+        "--reports",
+        &reports,
+        "--theatre",
+        &theatre,
+        "--studies",
+        &studies,
+    ];
+    let (sound, said) = shenton(&data, &[&["import", "small"], &import[..]].concat());
+    assert!(sound && said.contains("hips"), "{said}");
+    let (sound, said) = shenton(&data, &[&["import", "small"], &import[..]].concat());
+    assert!(!sound && said.contains("already"), "{said}");
+    let (_, said) = shenton(&data, &["list"]);
+    assert!(said.contains("small: "), "{said}");
+    let (_, said) = shenton(&data, &["status", "small"]);
+    assert!(said.contains("no fracture") && said.contains("test set"), "{said}");
+
+    let table = folder.path().join("out").to_string_lossy().into_owned();
+    let (sound, said) = shenton(&data, &["export", "small", "--out", &table]);
+    assert!(sound, "{said}");
+    let hips = std::fs::read_to_string(format!("{table}/hips.csv")).unwrap();
+    let row = hips.lines().nth(1).unwrap();
+    let accession = row.split(',').next().unwrap().to_owned();
+    let (sound, said) = shenton(&data, &["explain", &accession]);
+    assert!(
+        sound && said.contains("right hip: ") && said.contains("why: "),
+        "{said}"
+    );
+    let (sound, said) = shenton(&data, &["explain", "nowhere"]);
+    assert!(!sound && said.contains("nowhere"), "{said}");
+
+    // Back as it is: nothing changes; with one label changed: one does, and the history says why.
+    let file = format!("{table}/hips.csv");
+    let (_, said) = shenton(&data, &["import-labels", "small", &file]);
+    assert!(said.contains(" 0 changed"), "{said}");
+    let changed = folder.path().join("changed.csv");
+    std::fs::write(
+        &changed,
+        format!("accession_number,side,label\n{accession},left,unknown\n"),
+    )
+    .unwrap();
+    let (_, said) = shenton(&data, &["import-labels", "small", changed.to_str().unwrap()]);
+    assert!(said.contains("1 changed"), "{said}");
+    let (_, said) = shenton(&data, &["explain", &accession]);
+    assert!(
+        said.contains("cannot tell by command line (imported from changed.csv)"),
+        "{said}"
+    );
+    std::fs::write(&changed, "accession_number,side,label\nA,left,broken\n").unwrap();
+    let (sound, said) = shenton(&data, &["import-labels", "small", changed.to_str().unwrap()]);
+    assert!(!sound && said.contains("line 2") && said.contains("broken"), "{said}");
+    let (sound, said) = shenton(&data, &["lock", "small"]);
+    assert!(!sound && said.contains("test set"), "{said}");
+    let (sound, said) = shenton(&data, &["queue", "small", "false-positives"]);
+    assert!(!sound && said.contains("cohort score"), "{said}");
+}
