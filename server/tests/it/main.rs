@@ -1,6 +1,7 @@
 //! The server from outside: its doors, its worker, hostile files, and a process that is killed.
 
 mod access;
+mod codecs;
 mod cohort;
 mod command_line;
 mod doors;
