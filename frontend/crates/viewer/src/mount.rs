@@ -197,10 +197,17 @@ impl Shared {
     /// Shows a picture, or the same one better than before.
     fn show(self: &Rc<Self>, frame: Rc<Frame>) {
         if self.inner.borrow().controller.frame().is_some() {
-            self.change(|inner| {
+            // What a better picture changes in its window is nothing that the reader changed.
+            let untouched = *self.kept.borrow() == self.inner.borrow().controller.kept();
+            {
+                let mut inner = self.inner.borrow_mut();
                 inner.controller.refine(frame);
                 inner.upload();
-            });
+            }
+            if untouched {
+                self.remember_kept();
+            }
+            self.after_change();
             return;
         }
         {
