@@ -147,13 +147,21 @@ impl List {
         }
         let start = self.shown.get_untracked().start;
         self.space();
-        if start > 0 {
-            browser::scroll_to(BOX, start as f64 * self.row.get_value());
-        }
+        // The box may be that of the list before this one.
+        browser::scroll_to(BOX, start as f64 * self.row.get_value());
         let last = self.last.get_untracked();
         if let Some(index) = last.and_then(|study| self.windows.with_untracked(|windows| windows.position(&study))) {
             self.go_to(index);
         }
+        self.look();
+    }
+
+    /// Takes the measures anew: narrow windows have higher rows.
+    pub fn resized(self) {
+        if let Some(height) = browser::height_of(LINE) {
+            self.row.set_value(height);
+        }
+        self.space();
         self.look();
     }
 

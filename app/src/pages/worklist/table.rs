@@ -67,7 +67,7 @@ pub fn Table() -> impl IntoView {
     Effect::new(move |_| list.follow());
     Effect::new(move |_| list.settle());
     Effect::new(move |_| {
-        let handle = window_event_listener(leptos::ev::resize, move |_| list.look());
+        let handle = window_event_listener(leptos::ev::resize, move |_| list.resized());
         on_cleanup(move || handle.remove());
     });
     let count = move || list.windows.with(Windows::total) + 1;

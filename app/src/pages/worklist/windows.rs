@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use domain::{Page, StudyRow, StudyUid};
 
@@ -13,7 +14,7 @@ const BEYOND: usize = 12;
 /// Browsers draw boxes wrongly that are much higher than this, in pixels.
 const HIGHEST: f64 = 12_000_000.0;
 
-/// A row and how often it has changed, so that what is drawn of it is drawn anew.
+/// A row and the edition of its content, so that what has changed is drawn anew.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kept {
     pub row: StudyRow,
@@ -25,7 +26,18 @@ pub struct Kept {
 pub struct Windows {
     total: usize,
     windows: BTreeMap<u32, Vec<Kept>>,
-    edition: u32,
+}
+
+/// No two contents share an edition, in whichever list they stand: a drawn row is kept while its edition is the same.
+fn kept(old: Option<&Kept>, row: StudyRow) -> Kept {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    match old {
+        Some(old) if old.row == row => old.clone(),
+        _ => Kept {
+            row,
+            edition: NEXT.fetch_add(1, Ordering::Relaxed),
+        },
+    }
 }
 
 /// The window that holds a row.
@@ -74,17 +86,6 @@ impl Windows {
         })
     }
 
-    fn kept(&mut self, old: Option<&Kept>, row: StudyRow) -> Kept {
-        match old {
-            Some(old) if old.row == row => old.clone(),
-            _ => {
-                self.edition = self.edition.wrapping_add(1);
-                let edition = self.edition;
-                Kept { row, edition }
-            }
-        }
-    }
-
     /// Takes a window as the server has it now.
     pub fn put(&mut self, number: u32, page: Page<StudyRow>) {
         self.total = usize::try_from(page.total).unwrap_or(usize::MAX);
@@ -95,7 +96,7 @@ impl Windows {
             .into_iter()
             .map(|row| {
                 let old = find(&row);
-                self.kept(old, row)
+                kept(old, row)
             })
             .collect();
         self.windows.insert(number, rows);
@@ -108,7 +109,7 @@ impl Windows {
                 .into_iter()
                 .map(
                     |old| match page.rows.iter().find(|new| new.study_uid == old.row.study_uid) {
-                        Some(new) => self.kept(Some(&old), new.clone()),
+                        Some(new) => kept(Some(&old), new.clone()),
                         None => old,
                     },
                 )
@@ -225,6 +226,16 @@ mod tests {
         assert!(windows.same_order(0, &newer));
         assert_eq!(edition(&windows, 1), before[0], "a moved and did not change");
         assert_ne!(edition(&windows, 0), before[1]);
+    }
+
+    #[test]
+    fn another_list_shares_no_edition() {
+        let first = Windows::new(0, page(&["a"], 1));
+        let second = Windows::new(0, page(&["b"], 1));
+        assert_ne!(
+            first.get(0).map(|kept| kept.edition),
+            second.get(0).map(|kept| kept.edition)
+        );
     }
 
     #[test]
