@@ -55,12 +55,14 @@ impl Scale {
                 0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9999, 0.99999,
             ],
         };
+        // Two at least: an axis without height draws nothing.
         let first = steps.iter().rposition(|v| self.place(*v) <= low + 1e-9).unwrap_or(0);
+        let first = first.min(steps.len() - 2);
         let last = steps
             .iter()
             .position(|v| self.place(*v) >= high - 1e-9)
             .unwrap_or(steps.len() - 1);
-        steps[first..=last.max((first + 1).min(steps.len() - 1))]
+        steps[first..=last.max(first + 1)]
             .iter()
             .map(|v| (self.place(*v), format!("{v}")))
             .collect()
