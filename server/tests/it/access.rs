@@ -87,6 +87,14 @@ fn table() -> Vec<Row> {
         "study_uid": STUDY, "sop_uid": INSTANCE, "side": "right", "value": "none", "comment": "",
     } });
     let filter = json!({ "filter": domain::AuditFilter { per_page: 10, ..domain::AuditFilter::default() } });
+    let events = json!({ "name": "none", "page": 0 });
+    let decision = domain::cohort::DecisionInput {
+        item: 1,
+        version: 1,
+        label: domain::cohort::Label::None,
+        comment: String::new(),
+    };
+    let decision = json!({ "name": "none", "decision": decision });
     let account = json!({ "new": { "name": "new", "role": "reader", "site": "main", "password": "short" } });
     let instance = format!("/dicomweb/studies/{STUDY}/series/{STUDY}.1/instances/{INSTANCE}");
     let another = |door: u32| move |caller| sound(STUDY, &format!("{STUDY}.9.{door}.{caller}"), 32);
@@ -102,12 +110,30 @@ fn table() -> Vec<Row> {
         get("/audit", "/audit", [303, 403, 403, 403, 200]),
         get("/quarantine", "/quarantine", [303, 403, 403, 403, 200]),
         get("/accounts", "/accounts", [303, 403, 403, 403, 200]),
+        // Cohorts are for those who answer; of this one nobody has heard.
+        get("/cohorts", "/cohorts", [303, 403, 403, 200, 200]),
+        get("/cohorts/{name}", "/cohorts/none", [303, 403, 403, 404, 404]),
+        get(
+            "/cohorts/{name}/review",
+            "/cohorts/none/review",
+            [303, 403, 403, 404, 404],
+        ),
         page("/about", "/about"),
         get("/sign-in", "/sign-in", [200; 5]),
         // Below, nobody is sent elsewhere.
         get(
             "/frames/{sop_uid}",
             &format!("/frames/{INSTANCE}"),
+            [401, 404, 200, 200, 200],
+        ),
+        get(
+            "/frames/{sop_uid}/progressive",
+            &format!("/frames/{INSTANCE}/progressive"),
+            [401, 404, 200, 200, 200],
+        ),
+        get(
+            "/frames/of/{study_uid}",
+            &format!("/frames/of/{STUDY}"),
             [401, 404, 200, 200, 200],
         ),
         get("/events", "/events", [401, 200, 200, 200, 200]),
@@ -147,6 +173,34 @@ fn table() -> Vec<Row> {
         function("/api/answer", answer, [401, 404, 403, 200, 200]),
         // Nothing is analysed yet, so there is nothing to restart.
         function("/api/restart", json!({ "study": STUDY }), [401, 404, 403, 422, 422]),
+        function("/api/earlier", json!({ "study": STUDY }), [401, 404, 200, 200, 200]),
+        // Everybody keeps the own view of a picture that they may see; this one is none.
+        function("/api/kept_view", json!({ "sop": INSTANCE }), [401, 404, 200, 200, 200]),
+        function(
+            "/api/keep_view",
+            json!({ "sop": INSTANCE, "view": "" }),
+            [401, 404, 422, 422, 422],
+        ),
+        function("/api/heat_maps", json!({ "sop": INSTANCE }), [401, 404, 422, 422, 422]),
+        // Views of the worklist are everybody's own; one needs a name, and there is none to remove.
+        function("/api/views", json!({}), [401, 200, 200, 200, 200]),
+        function(
+            "/api/save_view",
+            json!({ "name": "", "query": StudyQuery { per_page: 10, ..StudyQuery::default() } }),
+            [401, 422, 422, 422, 422],
+        ),
+        function("/api/delete_view", json!({ "id": 0 }), [401, 404, 404, 404, 404]),
+        function("/api/cohorts", json!({}), [401, 403, 403, 200, 200]),
+        function("/api/cohort", json!({ "name": "none" }), [401, 403, 403, 404, 404]),
+        function("/api/cohort_events", events.clone(), [401, 403, 403, 404, 404]),
+        function("/api/cohort_unused", events, [401, 403, 403, 404, 404]),
+        function("/api/review_desk", json!({ "name": "none" }), [401, 403, 403, 404, 404]),
+        function("/api/review_decide", decision, [401, 403, 403, 404, 404]),
+        function(
+            "/api/review_undo",
+            json!({ "name": "none", "item": 1 }),
+            [401, 403, 403, 404, 404],
+        ),
         function("/api/audit", filter, [401, 403, 403, 403, 200]),
         function("/api/audit_check", json!({}), [401, 403, 403, 403, 200]),
         function(
@@ -260,10 +314,10 @@ async fn every_route_knows_its_callers() {
             .filter(|event| event.actor == "south" && event.object == object)
             .count()
     };
-    // Page, study, answer and restart.
-    assert_eq!(of_south(STUDY), 4, "{refused:?}");
-    // Frame and WADO-RS.
-    assert_eq!(of_south(INSTANCE), 2, "{refused:?}");
+    // The page, which may ask for more than one thing, study, answer, restart, earlier, and the addresses of frames.
+    assert!(of_south(STUDY) >= 6, "{refused:?}");
+    // The frame twice, WADO-RS, the kept view read and written, and the heat maps.
+    assert_eq!(of_south(INSTANCE), 6, "{refused:?}");
     let failed = web.audited(AuditAction::Upload).await;
     let failed = failed
         .iter()
