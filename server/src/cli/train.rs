@@ -65,7 +65,9 @@ impl Data {
         };
         let decoder = Decoder::new(Config::default().decoder)?;
         let runtime = tokio::runtime::Handle::try_current()?;
-        let mut cohort = cohort::read(path, self.images.as_deref(), &|folder: &Path| cohort::uids(folder, &decoder))?;
+        let mut cohort = cohort::read(path, self.images.as_deref(), &|folder: &Path| {
+            cohort::uids(folder, &decoder)
+        })?;
         train::split(&mut cohort.images, config.data.seed)?;
         let hips = matches!(network, NetworkName::Metal | NetworkName::Fracture);
         let localiser = hips
