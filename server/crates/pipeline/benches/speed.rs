@@ -147,7 +147,11 @@ fn pytorch(tasks: &[Task], threads: usize) -> BTreeMap<String, Times> {
         }
         Ok(output) => {
             let words = String::from_utf8_lossy(&output.stderr);
-            println!("no PyTorch: {}", words.lines().last().unwrap_or_default());
+            println!(
+                "no PyTorch: {}, {}",
+                output.status,
+                words.lines().last().unwrap_or_default()
+            );
             BTreeMap::new()
         }
         Err(error) => {
