@@ -1208,7 +1208,11 @@ fn hip_truth(hip: &Hip, hemipelvis: Hemipelvis, room: &Pose, tube: &Tube, framin
     };
     let pixel = |p: V3| framing.pixel(tube.project(pose_of(p).point(p)));
     // Broken off, the lesser trochanter goes its own way.
-    let lesser_trochanter = match hip.fracture.as_ref().and_then(|f| f.lesser_pose(femur)) {
+    let broken_off = hip
+        .fracture
+        .as_ref()
+        .filter(|f| (femur.lesser_tip() - f.point).dot(f.normal) > 0.0);
+    let lesser_trochanter = match broken_off.and_then(|f| f.lesser_pose(femur)) {
         Some(own) => framing.pixel(tube.project(own.then(room).point(femur.lesser_tip()))),
         None => pixel(femur.lesser_tip()),
     };
