@@ -14,7 +14,7 @@ use server::state::AppState;
 use server::{auth, clock, router};
 use tower::ServiceExt;
 
-use crate::state::app_state_with;
+use crate::state::{app_state, app_state_with};
 use crate::util::{Bench, sound};
 
 pub const PASSWORD: &str = "long enough for anyone";
