@@ -7,7 +7,12 @@
 // every browser test with it.
 import { readFileSync, writeFileSync } from 'node:fs';
 
+//
+// The compiler folds functions of the same code into one, whose name is that of any of them. So what frees memory and
+// what is short, which others may share, stays.
 const UNREACHED = /hydrate_async/;
+const SHARED = /drop_in_place/;
+const LEAST_BYTES = 300;
 const [IMPORT, CODE, CUSTOM] = [2, 10, 0];
 // A body without locals: `unreachable`, `end`.
 const STUB = Buffer.from([3, 0, 0x00, 0x0b]);
@@ -87,7 +92,8 @@ for (const { body, end } of sections.filter(({ id }) => id === CUSTOM)) {
     if (kind === 1) {
       for (let left = number(); left > 0; left--) {
         const index = number();
-        if (UNREACHED.test(text())) unreached.add(index - imported);
+        const name = text();
+        if (UNREACHED.test(name) && !SHARED.test(name)) unreached.add(index - imported);
       }
     }
     at = next;
@@ -96,6 +102,7 @@ for (const { body, end } of sections.filter(({ id }) => id === CUSTOM)) {
 if (unreached.size === 0) throw new Error('nothing to trim: has the name section been removed, or has leptos changed?');
 
 let bytes = 0;
+let trimmed = 0;
 const parts = [wasm.subarray(0, 8)];
 for (const { id, start, body, end } of sections) {
   if (id !== CODE) {
@@ -109,11 +116,15 @@ for (const { id, start, body, end } of sections) {
     const first = at;
     const length = number();
     at += length;
-    if (unreached.has(index)) bytes += at - first;
-    bodies.push(unreached.has(index) ? STUB : wasm.subarray(first, at));
+    const stub = unreached.has(index) && length >= LEAST_BYTES;
+    if (stub) {
+      bytes += at - first;
+      trimmed++;
+    }
+    bodies.push(stub ? STUB : wasm.subarray(first, at));
   }
   const code = Buffer.concat(bodies);
   parts.push(Buffer.from([CODE]), encoded(code.length), code);
 }
 writeFileSync(output, Buffer.concat(parts));
-console.log(`== browser bundle: ${unreached.size} functions that nothing reaches, ${bytes} bytes`);
+console.log(`== browser bundle: ${trimmed} functions that nothing reaches, ${bytes} bytes`);

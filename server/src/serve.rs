@@ -68,14 +68,9 @@ impl Services {
         })
     }
 
-    /// Loads the networks and starts the worker; it stops when `stop` turns true. The networks come back too.
-    ///
     /// # Errors
     /// The networks cannot be loaded: the server takes no work without them.
-    pub async fn start_worker(
-        &self,
-        stop: watch::Receiver<bool>,
-    ) -> anyhow::Result<(tokio::task::JoinHandle<()>, Arc<dyn Analyser>)> {
+    pub async fn load_networks(&self) -> anyhow::Result<Arc<dyn Analyser>> {
         let (models, device) = (self.config.models.clone(), self.config.device.clone());
         let analyser: Arc<dyn Analyser> =
             Arc::from(tokio::task::spawn_blocking(move || inference::load(&models, &device)).await??);
@@ -84,16 +79,25 @@ impl Services {
             device = analyser.device(),
             "networks loaded"
         );
+        Ok(analyser)
+    }
+
+    /// Starts the worker; it stops when `stop` turns true.
+    pub fn start_worker(
+        &self,
+        analyser: Arc<dyn Analyser>,
+        stop: watch::Receiver<bool>,
+    ) -> tokio::task::JoinHandle<()> {
         let worker = worker::Worker::new(
             self.config.worker.clone(),
             self.config.quiet_seconds,
             self.db.clone(),
             self.storage.clone(),
             self.decoder.clone(),
-            analyser.clone(),
+            analyser,
             self.changes.clone(),
         );
-        Ok((tokio::spawn(worker.run(stop)), analyser))
+        tokio::spawn(worker.run(stop))
     }
 }
 
@@ -177,6 +181,11 @@ pub async fn run(config: Config, options: ServeOptions) -> anyhow::Result<()> {
             config.listen
         )
     })?;
+    let analyser = if options.worker {
+        Some(services.load_networks().await?)
+    } else {
+        None
+    };
     let (stop_sender, stop) = watch::channel(false);
     let dicom = if config.dicom.enabled {
         let address = SocketAddr::new(config.dicom.address, config.dicom.port);
@@ -196,13 +205,13 @@ pub async fn run(config: Config, options: ServeOptions) -> anyhow::Result<()> {
     first_administrator(&services.db, &config.data).await?;
     note_settings(&services.db, &config).await?;
 
-    let (worker, analyser) = if options.worker {
-        // This process owns the queue: whatever a killed one left half-done starts again at once.
-        services.db.release_claims().await?;
-        let (worker, analyser) = services.start_worker(stop.clone()).await?;
-        (Some(worker), Some(analyser))
-    } else {
-        (None, None)
+    let worker = match &analyser {
+        Some(analyser) => {
+            // This process owns the queue: whatever a killed one left half-done starts again at once.
+            services.db.release_claims().await?;
+            Some(services.start_worker(analyser.clone(), stop.clone()))
+        }
+        None => None,
     };
 
     let state = AppState {
@@ -328,7 +337,7 @@ async fn first_administrator(db: &db::Db, data: &Path) -> anyhow::Result<()> {
 pub async fn run_worker(config: Config) -> anyhow::Result<()> {
     let services = Services::open(config).await?;
     let (stop_sender, stop) = watch::channel(false);
-    let (worker, _) = services.start_worker(stop).await?;
+    let worker = services.start_worker(services.load_networks().await?, stop);
     wait_for_signal().await?;
     let _ = stop_sender.send(true);
     worker.await?;

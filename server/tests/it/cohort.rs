@@ -139,7 +139,7 @@ async fn services(data: &Path) -> Services {
 async fn a_hospitals_folder_becomes_a_cohort() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("hospital");
-    archive(&out, 30);
+    archive(&out, 80);
     // A row that belongs to nobody, and a file that is no picture.
     let theatre = out.join("theatre.csv");
     let mut rows = std::fs::read_to_string(&theatre).unwrap();

@@ -82,7 +82,8 @@ async fn cohort(db: &Db, review: ReviewSettings) {
 }
 
 async fn account(db: &Db, name: &str) -> AccountId {
-    let made = db.create_user(name, Role::Reader, &SiteId::from("main"), "hash", at(1));
+    let site = SiteId::from("main");
+    let made = db.create_user(name, Role::Reader, &site, "hash", at(1));
     made.await.unwrap().id
 }
 
