@@ -215,7 +215,7 @@ pub async fn import(
     let mut unused = std::mem::take(&mut lists.unused);
 
     // Images into the store.
-    let files = crate::cli::files(&[options.dicom.clone()]);
+    let files = crate::cli::files(std::slice::from_ref(&options.dicom));
     let mut uids: BTreeSet<StudyUid> = BTreeSet::new();
     let total = files.len();
     for (done, file) in files.into_iter().enumerate() {
