@@ -319,17 +319,20 @@ enum Fate {
     Unreadable(&'static str),
 }
 
+/// A file's bytes, of a study and an image.
+type File = Box<dyn Fn(&str, &str) -> Vec<u8>>;
+
 struct Case {
     name: &'static str,
     /// A file in this study, with this SOP Instance UID.
-    file: Box<dyn Fn(&str, &str) -> Vec<u8>>,
+    file: File,
     fate: Fate,
     /// Whether C-STORE can say it at all.
     by_dimse: bool,
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, fate, by_dimse, file: Box<dyn Fn(&str, &str) -> Vec<u8>>| Case {
+    let case = |name, fate, by_dimse, file: File| Case {
         name,
         file,
         fate,
