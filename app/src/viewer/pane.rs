@@ -167,9 +167,12 @@ fn mount(
     on_cleanup(move || {
         here.try_set(false);
         port.viewer.try_set_value(None);
-        port.state.try_set(State {
-            boxes_visible: true,
-            ..State::default()
+        // Not now: where the whole page goes, what shows the state is still there and the state is not.
+        spawn_local(async move {
+            port.state.try_set(State {
+                boxes_visible: true,
+                ..State::default()
+            });
         });
     });
 }
