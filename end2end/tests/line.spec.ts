@@ -212,7 +212,7 @@ test.describe('without a server', () => {
       // Signing out takes everything that was kept along.
       await page.getByRole('button', { name: 'Sign out' }).click();
       await expect(page).toHaveURL(/sign-in/);
-      expect(await page.evaluate(() => caches.keys())).not.toContain('shenton-pictures');
+      await expect.poll(() => page.evaluate(() => caches.keys()), { timeout: 10_000 }).not.toContain('shenton-pictures');
       expect(await page.evaluate(async () => {
         const keys = await (await caches.open('shenton-pages')).keys();
         return keys.map((key) => new URL(key.url).pathname).filter((path) => path.startsWith('/study'));

@@ -27,6 +27,8 @@ self.addEventListener('fetch', (event) => {
     const leaves = request.method === 'POST' && ['/sign-in', '/sign-out'].includes(url.pathname);
     if (leaves) event.respondWith(forget().then(() => fetch(request)).catch(nothing));
     else if (request.method === 'GET') event.respondWith(page(request, url));
+    // The page that was left may have kept one more picture on its way out.
+    if (leaves || url.pathname === '/sign-in') event.waitUntil(later().then(forget));
   } else if (request.method === 'GET' && url.pathname.startsWith('/pkg/')) {
     event.respondWith(bundle(request));
   } else if (request.method === 'POST' && url.pathname.startsWith('/api/') && QUESTIONS.has(url.pathname.slice(5))) {
@@ -135,6 +137,10 @@ async function put(name, key, response) {
   } catch {
     // Kept by the network alone.
   }
+}
+
+function later() {
+  return new Promise((done) => setTimeout(done, 1500));
 }
 
 async function forget() {
