@@ -198,6 +198,8 @@ export async function openBoxedStudy(page: Page): Promise<void> {
   });
   await row.first().locator('td.patient a').click();
   await pictureIsThere(page);
+  // A preview has other pixels than the picture.
+  await expect(page.locator('.picture-state').first()).toContainText('lossless', { timeout: 30_000 });
 }
 
 export async function pictureIsThere(page: Page): Promise<void> {
