@@ -51,7 +51,7 @@ wasm_leg() {
 
 # What a browser loads first does not grow unnoticed.
 bundle_size() {
-    local bytes=0 limit=600000 file
+    local bytes=0 limit=500000 file
     for file in frontend.js frontend_bg.wasm; do
         bytes=$((bytes + $(stat -c %s "$SHENTON_SITE/pkg/$file.br")))
     done

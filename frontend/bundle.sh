@@ -21,7 +21,7 @@ command -v npm >/dev/null && optimise=yes
 
 inputs() {
     echo "$toolchain $optimise $bindgen"
-    find .ci/env.sh app/Cargo.toml app/src app/crates/domain app/crates/imaging app/crates/progressive frontend style Cargo.toml Cargo.lock \
+    find .cargo .ci/env.sh app/Cargo.toml app/src app/crates/domain app/crates/imaging app/crates/progressive frontend style Cargo.toml Cargo.lock \
         -type f -not -name '*.md' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
 }
 stamp="$(inputs | sha256sum)"

@@ -112,7 +112,8 @@ export class Server {
 
 /** The cookies of a session of the administrator. */
 export async function signIn(url: string, who = ADMINISTRATOR) {
-  const context = await request.newContext({ baseURL: url });
+  // Without the cookies of the test: signing in with them would end their session.
+  const context = await request.newContext({ baseURL: url, storageState: { cookies: [], origins: [] } });
   const response = await context.post('/sign-in', { form: who, maxRedirects: 0, headers: { origin: url } });
   expect(response.status()).toBe(303);
   expect(response.headers()['location']).toBe('/');

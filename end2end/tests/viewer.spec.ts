@@ -128,8 +128,7 @@ test('the lens follows the pointer and leaves nothing behind', async ({ page }) 
   expect((await greys(page)).data.equals(first.data)).toBe(true);
 });
 
-// Fails since the parts of the page came together; to be mended.
-test.fixme('both hips stand side by side at one scale, one mirrored on request', async ({ page }) => {
+test('both hips stand side by side at one scale, one mirrored on request', async ({ page }) => {
   await openBoxedStudy(page);
   await page.keyboard.press('c');
   await expect(page.locator('.pane canvas.canvas')).toHaveCount(2);

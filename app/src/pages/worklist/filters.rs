@@ -49,21 +49,30 @@ pub fn Filters(sites: Vec<SiteId>) -> impl IntoView {
             }
         }
     };
-    // Only the last key of a quick run asks the server.
+    // Only the last key of a quick run asks the server; who leaves the field does not wait.
     let keys = StoredValue::new(0u32);
-    let search = move |text: String| {
-        let to_first_page = to_first_page.clone();
+    let search_now = move |text: String| {
         keys.update_value(|keys| *keys = keys.wrapping_add(1));
-        let mine = keys.get_value();
-        set_timeout(
-            move || {
-                if keys.try_get_value() == Some(mine) {
-                    to_first_page();
-                    desk.search.set(text);
-                }
-            },
-            PAUSE,
-        );
+        if desk.search.with_untracked(|search| *search != text) {
+            to_first_page();
+            desk.search.set(text);
+        }
+    };
+    let search = {
+        let search_now = search_now.clone();
+        move |text: String| {
+            let search_now = search_now.clone();
+            keys.update_value(|keys| *keys = keys.wrapping_add(1));
+            let mine = keys.get_value();
+            set_timeout(
+                move || {
+                    if keys.try_get_value() == Some(mine) {
+                        search_now(text);
+                    }
+                },
+                PAUSE,
+            );
+        }
     };
     let first = query.get_untracked();
     let chosen_site = first.site.clone().map(|site| site.0).unwrap_or_default();
@@ -95,6 +104,7 @@ pub fn Filters(sites: Vec<SiteId>) -> impl IntoView {
                     on:input=move |event| {
                         search(event_target_value(&event));
                     }
+                    on:change=move |event| search_now(event_target_value(&event))
                 />
             </label>
             <label>
