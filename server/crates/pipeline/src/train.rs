@@ -6,6 +6,7 @@ mod config;
 mod data;
 mod evaluate;
 mod fit;
+mod patterns;
 pub mod search;
 
 pub use self::cohort::{Cohort, CohortHip, CohortImage, HipLabel, Prepared, ReadFrame, Set, prepare, split};

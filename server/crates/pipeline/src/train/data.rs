@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::TrainConfig;
+use super::{TrainConfig, patterns};
 use crate::preprocess::{Hips, LOWERED, SIDE_OVER_DISTANCE, everything};
 use crate::{Error, NetworkName};
 
@@ -19,6 +19,9 @@ pub(crate) const MARGIN: f32 = 1.16;
 /// Share of children and adolescents in training, above a hospital's: their growth plates are the hardest of what is
 /// no fracture.
 const IMMATURE: f32 = 0.25;
+
+/// Share of pictures that are no x-ray among what is no frontal pelvis.
+const PATTERNS: f64 = 0.2;
 
 /// Grey levels, 0 black to 255 white.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,6 +165,15 @@ fn draw(network: NetworkName, config: &TrainConfig, seed: u64) -> Vec<Sample> {
                     at < 0.0
                 })
                 .map_or(View::Chest, |(view, _)| *view);
+            let label = Label {
+                positive,
+                seed,
+                ..Label::default()
+            };
+            if !positive && rng.random_bool(PATTERNS) {
+                let picture = patterns::draw(&mut rng, side);
+                return vec![Sample { picture, label }];
+            }
             let view = if positive { View::FrontalPelvis } else { other };
             let case = Case::draw(
                 &simulator,
@@ -171,11 +183,6 @@ fn draw(network: NetworkName, config: &TrainConfig, seed: u64) -> Vec<Sample> {
                 },
                 seed,
             );
-            let label = Label {
-                positive,
-                seed,
-                ..Label::default()
-            };
             vec![Sample {
                 picture: whole(&case, side),
                 label,
@@ -283,6 +290,7 @@ pub fn simulate(
     let key = serde_json::json!({
         "network": network, "seed": data.seed, "side": data.side, "positives": data.positives, "margin": MARGIN, "crop": [SIDE_OVER_DISTANCE, LOWERED],
         "simulator": phantom::REVISION, "immature": IMMATURE,
+        "patterns": (network == NetworkName::Frontal).then_some(PATTERNS),
     });
     let key = &crate::models::sha256(key.to_string().as_bytes())[..16];
     let wanted = data.train + data.validation;
