@@ -74,9 +74,10 @@ pub enum Command {
         data: super::Data,
         name: String,
         what: What,
-        /// Scores at or above are positive.
-        #[arg(long, default_value_t = LoopSettings::default().threshold)]
-        threshold: f32,
+        /// False positives: labelled none and scored at or above (0.1 unless given); false negatives: labelled as a
+        /// fracture and scored below (0.5 unless given).
+        #[arg(long)]
+        threshold: Option<f32>,
         /// Size of the audited sample.
         #[arg(long, default_value_t = LoopSettings::default().audit)]
         audit: usize,
@@ -215,12 +216,21 @@ pub struct Rehearse {
     /// Width in pixels of the pictures drawn.
     #[arg(long, default_value_t = 640)]
     columns: usize,
-    /// Scores at or above are queued as false positives, below as false negatives.
+    /// Labelled none and scored at or above: queued as false positives.
     #[arg(long, default_value_t = LoopSettings::default().threshold)]
     threshold: f32,
+    /// Labelled as a fracture and scored below: queued as false negatives at the end.
+    #[arg(long, default_value_t = LoopSettings::default().negative_below)]
+    negative_below: f32,
     /// Share of hips that may be reviewed.
     #[arg(long, default_value_t = LoopSettings::default().budget)]
     budget: f64,
+    /// The part of it that is kept for the false negatives.
+    #[arg(long, default_value_t = LoopSettings::default().reserve)]
+    reserve: f64,
+    /// A round ends, and no other follows, where a smaller share of answers changes a label.
+    #[arg(long, default_value_t = LoopSettings::default().least_yield)]
+    least_yield: f64,
     /// Order by confident learning instead of false positives.
     #[arg(long)]
     confident_learning: bool,
@@ -476,11 +486,13 @@ async fn take_in(config: Config, import: Import) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(if summary.refused > 0 { 2 } else { 0 }))
 }
 
-async fn queue(db: &db::Db, name: &str, what: What, threshold: f32, audit: usize) -> anyhow::Result<String> {
+async fn queue(db: &db::Db, name: &str, what: What, threshold: Option<f32>, audit: usize) -> anyhow::Result<String> {
+    let usual = LoopSettings::default();
     let settings = LoopSettings {
-        threshold,
+        threshold: threshold.unwrap_or(usual.threshold),
+        negative_below: threshold.unwrap_or(usual.negative_below),
         audit,
-        ..LoopSettings::default()
+        ..usual
     };
     let order = match what {
         What::FalsePositives => Order::FalsePositives,
@@ -766,7 +778,10 @@ async fn run_rehearsal(config: &Config, asked: Rehearse) -> anyhow::Result<()> {
         settings: LoopSettings {
             order,
             threshold: asked.threshold,
+            negative_below: asked.negative_below,
             budget: asked.budget,
+            reserve: asked.reserve,
+            least_yield: asked.least_yield,
             seed: asked.seed,
             ..LoopSettings::default()
         },

@@ -60,7 +60,7 @@ pub async fn begin(
         .iter()
         .map(|hip| hip.basis != Basis::Review && hip.label != Label::Excluded)
         .collect();
-    let queued = queue(&labels, &scores, &open, order, settings.threshold);
+    let queued = queue(&labels, &scores, &open, order, settings.threshold_of(order));
     let total = hips.len() as f64;
     let kept = if order == Order::FalseNegatives {
         0.0

@@ -16,7 +16,8 @@ use crate::split::folds;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
-    /// Labelled none and scored at or above the threshold, the highest score first.
+    /// Labelled none and scored at or above the threshold, the highest score first; then what the networks could not
+    /// score, since nobody else looks at it.
     FalsePositives,
     /// Labelled as a fracture and scored below the threshold, the lowest score first.
     FalseNegatives,
@@ -26,9 +27,11 @@ pub enum Order {
 
 /// The queue: indices into `labels`. `labels`: fracture, none, or neither; `scores`: cross-fitted, 0 to 1, NaN where
 /// there is none; hips of which `open` is false are passed over. Equal scores keep their order.
+///
+/// An order but [`Order::FalsePositives`] passes over hips without a score too.
 pub fn queue(labels: &[Option<bool>], scores: &[f32], open: &[bool], order: Order, threshold: f32) -> Vec<usize> {
-    let usable = |at: usize| open[at] && !scores[at].is_nan();
-    let all = (0..labels.len().min(scores.len()).min(open.len())).filter(|at| usable(*at));
+    let every = || (0..labels.len().min(scores.len()).min(open.len())).filter(|at| open[*at]);
+    let all = every().filter(|at| !scores[*at].is_nan());
     let mut out: Vec<usize> = match order {
         // A hip that nobody could tell may hide a fracture too.
         Order::FalsePositives => all
@@ -59,6 +62,9 @@ pub fn queue(labels: &[Option<bool>], scores: &[f32], open: &[bool], order: Orde
         }
     };
     out.sort_by(|a, b| own(*a).total_cmp(&own(*b)));
+    if order == Order::FalsePositives {
+        out.extend(every().filter(|at| scores[*at].is_nan() && labels[*at] != Some(true)));
+    }
     out
 }
 
@@ -247,8 +253,10 @@ pub struct LoopSettings {
     pub order: Order,
     pub folds: usize,
     pub most_rounds: usize,
-    /// Scores at or above are positive, those below negative.
+    /// Labelled none and scored at or above: perhaps a missed fracture. Low, since the scores of faint fractures are.
     pub threshold: f32,
+    /// Labelled as a fracture and scored below: perhaps an invented one.
+    pub negative_below: f32,
     /// A round ends when of its last `window` reviewed hips a smaller share than `least_yield` was changed, and at
     /// `most_per_round` of all hips.
     pub window: usize,
@@ -269,7 +277,8 @@ impl Default for LoopSettings {
             order: Order::FalsePositives,
             folds: 5,
             most_rounds: 8,
-            threshold: 0.5,
+            threshold: 0.1,
+            negative_below: 0.5,
             window: 60,
             least_yield: 0.03,
             most_per_round: 0.02,
@@ -277,6 +286,16 @@ impl Default for LoopSettings {
             reserve: 0.01,
             audit: 300,
             seed: 0,
+        }
+    }
+}
+
+impl LoopSettings {
+    /// The score that an order's queue begins or ends at.
+    pub fn threshold_of(&self, order: Order) -> f32 {
+        match order {
+            Order::FalseNegatives => self.negative_below,
+            Order::FalsePositives | Order::ConfidentLearning => self.threshold,
         }
     }
 }
@@ -411,7 +430,7 @@ pub fn simulate_loop(
         let number = rounds.len();
         let scores = scorer(number, &labels, &fold);
         let wanted: Vec<Option<bool>> = labels.iter().map(|label| Some(*label)).collect();
-        let queue = queue(&wanted, &scores, &open, order, settings.threshold);
+        let queue = queue(&wanted, &scores, &open, order, settings.threshold_of(order));
         let spent = rounds.last().map_or(0, |round| round.reviewed_total);
         let per_round = (settings.most_per_round * hips.len() as f64).ceil() as usize;
         let kept = if order == Order::FalseNegatives {

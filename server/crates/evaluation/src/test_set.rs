@@ -191,11 +191,11 @@ pub struct HumanCall {
 pub struct GalleryPicture {
     /// Index into [`TestSet::hips`].
     pub hip: usize,
-    /// A PNG file's bytes; base64 in JSON.
+    /// A JPEG file's bytes; base64 in JSON.
     #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
-    pub crop_png: Vec<u8>,
+    pub crop_jpeg: Vec<u8>,
     #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
-    pub overlay_png: Vec<u8>,
+    pub overlay_jpeg: Vec<u8>,
     pub caption: String,
 }
 
@@ -216,8 +216,8 @@ pub enum BarFigure {
     Jaccard,
 }
 
-/// A PNG file's first bytes.
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+/// A JPEG file's first bytes.
+const JPEG: &[u8] = b"\xff\xd8\xff";
 
 impl TestSet {
     /// # Errors
@@ -268,11 +268,11 @@ impl TestSet {
             if picture.hip >= self.hips.len() {
                 return fail(format!("gallery: there is no hip {}", picture.hip));
             }
-            if ![&picture.crop_png, &picture.overlay_png]
+            if ![&picture.crop_jpeg, &picture.overlay_jpeg]
                 .iter()
-                .all(|p| p.starts_with(PNG))
+                .all(|p| p.starts_with(JPEG))
             {
-                return fail(format!("gallery: a picture of hip {} is no PNG file", picture.hip));
+                return fail(format!("gallery: a picture of hip {} is no JPEG file", picture.hip));
             }
         }
         Ok(())

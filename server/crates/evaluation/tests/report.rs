@@ -199,7 +199,7 @@ fn what_does_not_hold_together_is_refused() {
     };
     assert!(broken(&|s| s.human = Some(vec![call])).contains("9999"));
     let picture = GalleryPicture::default();
-    assert!(broken(&|s| s.gallery.push(picture.clone())).contains("PNG"));
+    assert!(broken(&|s| s.gallery.push(picture.clone())).contains("JPEG"));
     assert!(broken(&|s| s.operating_points.high_precision = f32::NAN).contains("high precision"));
 }
 

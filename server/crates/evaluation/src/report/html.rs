@@ -504,7 +504,7 @@ fn gallery(set: &TestSet) -> Markup {
     if set.gallery.is_empty() {
         return html! {};
     }
-    let uri = |png: &[u8]| format!("data:image/png;base64,{}", STANDARD.encode(png));
+    let uri = |jpeg: &[u8]| format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg));
     let picture = |picture: &GalleryPicture| {
         let hip = &set.hips[picture.hip];
         let truth = match (hip.fracture, hip.location) {
@@ -518,8 +518,8 @@ fn gallery(set: &TestSet) -> Markup {
         html! {
             figure {
                 div .pair {
-                    img src=(uri(&picture.crop_png)) alt={ "Crop of " (hip.id) };
-                    img src=(uri(&picture.overlay_png)) alt={ "Class activation of " (hip.id) };
+                    img src=(uri(&picture.crop_jpeg)) alt={ "Crop of " (hip.id) };
+                    img src=(uri(&picture.overlay_jpeg)) alt={ "Class activation of " (hip.id) };
                 }
                 figcaption {
                     strong { (hip.id) } ": truth " (truth) ", " (score) ". " (picture.caption)

@@ -82,8 +82,8 @@ pub fn test_set(patients: usize) -> TestSet {
         .into_iter()
         .map(|hip| GalleryPicture {
             hip,
-            crop_png: picture(hip, false),
-            overlay_png: picture(hip, true),
+            crop_jpeg: picture(hip, false),
+            overlay_jpeg: picture(hip, true),
             caption: "An invented picture.".to_owned(),
         })
         .collect();
@@ -164,6 +164,6 @@ fn picture(hip: usize, heat: bool) -> Vec<u8> {
         Rgb([mix(255.0), mix(120.0), mix(0.0)])
     });
     let mut bytes = Cursor::new(Vec::new());
-    image.write_to(&mut bytes, ImageFormat::Png).expect("a PNG in memory");
+    image.write_to(&mut bytes, ImageFormat::Jpeg).expect("a JPEG in memory");
     bytes.into_inner()
 }

@@ -64,6 +64,8 @@ const BATCH: usize = 16;
 const PATIENTS: u32 = 1_000_000;
 /// Side of a gallery picture in pixels.
 const GALLERY_SIDE: usize = 448;
+/// Of 100.
+const GALLERY_QUALITY: u8 = 82;
 
 /// Where a scored hip can be drawn again.
 struct Place {
@@ -353,8 +355,8 @@ fn gallery(
     };
     Ok(Some(GalleryPicture {
         hip: index,
-        crop_png: png(&grey, image::ExtendedColorType::L8)?,
-        overlay_png: png(&overlay, image::ExtendedColorType::Rgb8)?,
+        crop_jpeg: jpeg(&grey, image::ExtendedColorType::L8)?,
+        overlay_jpeg: jpeg(&overlay, image::ExtendedColorType::Rgb8)?,
         caption: format!("{truth}; score {:.3}", hip.score.unwrap_or_default()),
     }))
 }
@@ -366,17 +368,13 @@ fn stretched(image: &GreyImage) -> Vec<u8> {
     image.data.iter().map(level).collect()
 }
 
-fn png(pixels: &[u8], colour: image::ExtendedColorType) -> Result<Vec<u8>, String> {
+/// The gallery is there to be looked at, and a report that is passed on should be small.
+fn jpeg(pixels: &[u8], colour: image::ExtendedColorType) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
-    image::write_buffer_with_format(
-        &mut std::io::Cursor::new(&mut out),
-        pixels,
-        GALLERY_SIDE as u32,
-        GALLERY_SIDE as u32,
-        colour,
-        image::ImageFormat::Png,
-    )
-    .map_err(|e| format!("gallery picture: {e}"))?;
+    let mut encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut out, GALLERY_QUALITY);
+    let side = GALLERY_SIDE as u32;
+    let encoded = encoder.encode(pixels, side, side, colour);
+    encoded.map_err(|e| format!("gallery picture: {e}"))?;
     Ok(out)
 }
 
