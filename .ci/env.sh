@@ -50,6 +50,11 @@ wasm_cargo() {
     fi
 }
 
+# Mesa's lavapipe: Vulkan on the processor, on which the wgpu tests run everywhere.
+software_vulkan() {
+    compgen -G '/usr/share/vulkan/icd.d/lvp_icd*.json' | head -n 1
+}
+
 # Where a graphics device can be seen, the GPU back end is worth its long build.
 gpu_features() {
     if compgen -G '/dev/nvidia[0-9]*' >/dev/null || compgen -G '/dev/dri/renderD*' >/dev/null; then

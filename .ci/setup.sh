@@ -29,6 +29,7 @@ if [ "$purpose" = test ]; then
     need chromium chromium
     need storescu dcmtk
     need python3 python3
+    [ -n "$(software_vulkan)" ] || missing+=(mesa-vulkan-drivers)
     python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv python3-pip)
     compgen -G '/usr/share/fonts/*/*' >/dev/null || missing+=(fonts-dejavu-core)
 fi

@@ -49,6 +49,13 @@ wasm_leg() {
     fi
 }
 
+# The GPU path without a GPU. Its dependencies build beside the others, for ten minutes the first time.
+wgpu_leg() {
+    mkdir -p "$SHENTON_CACHE/run"
+    XDG_RUNTIME_DIR="$SHENTON_CACHE/run" VK_DRIVER_FILES="$(software_vulkan)" \
+        cargo test --release --features server/wgpu --test wgpu
+}
+
 # What a browser loads first does not grow unnoticed.
 bundle_size() {
     local bytes=0 limit=500000 file
@@ -64,6 +71,7 @@ check   "clippy"                cargo clippy --release --all-targets -- -D warni
 check   "clippy, viewer"        cargo clippy --release -p viewer --all-targets -- -D warnings
 counted "native tests"          cargo test --release
 counted "native tests, viewer"  cargo test --release -p viewer
+counted "wgpu tests"            wgpu_leg
 check   "wasm leg"              wasm_leg
 check   "browser bundle"        frontend/bundle.sh
 check   "bundle size"           bundle_size

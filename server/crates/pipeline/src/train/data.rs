@@ -23,6 +23,9 @@ const IMMATURE: f32 = 0.25;
 /// Share of pictures that are no x-ray among what is no frontal pelvis.
 const PATTERNS: f64 = 0.2;
 
+/// Share of patients with a fracture in the metal gate's training.
+const BROKEN: f64 = 0.5;
+
 /// Grey levels, 0 black to 255 white.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
@@ -211,21 +214,18 @@ fn draw(network: NetworkName, config: &TrainConfig, seed: u64) -> Vec<Sample> {
             }]
         }
         NetworkName::Metal | NetworkName::Fracture => {
-            let request = if network == NetworkName::Metal {
-                Request {
-                    metal: Some(positive),
-                    ..frontal
-                }
-            } else {
-                let fracture = Some(FractureRequest {
-                    present: Some(positive),
+            let present = match network {
+                // A comminuted fracture is what the metal gate mistakes for metal most, and a hospital has few of them.
+                NetworkName::Metal => rng.random_bool(BROKEN),
+                _ => positive,
+            };
+            let request = Request {
+                metal: Some(network == NetworkName::Metal && positive),
+                fracture: Some(FractureRequest {
+                    present: Some(present),
                     ..FractureRequest::default()
-                });
-                Request {
-                    metal: Some(false),
-                    fracture,
-                    ..frontal
-                }
+                }),
+                ..frontal
             };
             let case = Case::draw(&simulator, &request, seed);
             let truth = case.truth();
@@ -291,6 +291,7 @@ pub fn simulate(
         "network": network, "seed": data.seed, "side": data.side, "positives": data.positives, "margin": MARGIN, "crop": [SIDE_OVER_DISTANCE, LOWERED],
         "simulator": phantom::REVISION, "immature": IMMATURE,
         "patterns": (network == NetworkName::Frontal).then_some(PATTERNS),
+        "broken": (network == NetworkName::Metal).then_some(BROKEN),
     });
     let key = &crate::models::sha256(key.to_string().as_bytes())[..16];
     let wanted = data.train + data.validation;
