@@ -49,7 +49,7 @@ wasm_leg() {
     fi
 }
 
-# The GPU path without a GPU. Its dependencies build beside the others, for ten minutes the first time.
+# The GPU path without a GPU. Its dependencies build beside the others, which takes long the first time.
 wgpu_leg() {
     mkdir -p "$SHENTON_CACHE/run"
     XDG_RUNTIME_DIR="$SHENTON_CACHE/run" VK_DRIVER_FILES="$(software_vulkan)" \
