@@ -1,7 +1,8 @@
 #!/bin/bash
-# Builds what browsers load into $SHENTON_SITE/pkg: frontend.js, frontend_bg.wasm and shenton.css, which every page
-# loads, and viewer.js and viewer_bg.wasm, which the page of a study loads when it opens; each with a Brotli copy
-# beside it. Does nothing where no input has changed since the last time.
+# Builds what browsers load into $SHENTON_SITE/pkg: frontend.js, frontend_bg.wasm, __wasm_split.js and shenton.css, which
+# every page loads; split_*.wasm and chunk_*.wasm, the parts that come when one of their pages opens (app/src/pages.rs);
+# and viewer.js and viewer_bg.wasm, which come with the first picture. Each has a Brotli copy beside it. Does nothing
+# where no input has changed since the last time.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 . "$here/../.ci/env.sh"
@@ -15,6 +16,8 @@ flock 9
 
 # The library and the command-line tool of wasm-bindgen must be the same version: both come from the lock file.
 bindgen="$(awk '$0 == "name = \"wasm-bindgen\"" { getline; gsub(/version = |"/, ""); print; exit }' Cargo.lock)"
+# Cuts the module at the functions that wasm_split_helpers marks.
+splitter_version=0.2.4
 toolchain="$(wasm_toolchain)"
 optimise=no
 command -v npm >/dev/null && optimise=yes
@@ -30,48 +33,62 @@ if [ -e "$pkg/frontend_bg.wasm.br" ] && [ "$(cat "$pkg/.stamp" 2>/dev/null)" = "
     exit 0
 fi
 
-# 1. The command-line tool, once for each version (about four minutes). Its own lock file names a crate that
-#    is gone, so it is built without --locked.
-cli="$tools/wasm-bindgen-$bindgen/bin/wasm-bindgen"
-if [ ! -x "$cli" ]; then
-    say "installing wasm-bindgen-cli $bindgen"
-    CARGO_TARGET_DIR="$tools/build" cargo install -q wasm-bindgen-cli --version "$bindgen" --root "$tools/wasm-bindgen-$bindgen"
-    rm -rf "$tools/build"
-fi
+# 1. The command-line tools, once for each version (about five minutes). The lock file of wasm-bindgen-cli names a crate
+#    that is gone, so it is built without --locked.
+tool() { # NAME VERSION PROGRAM ARGUMENTS...: prints where PROGRAM is
+    local home="$tools/$1-$2"
+    if [ ! -x "$home/bin/$3" ]; then
+        say "installing $1 $2" >&2
+        CARGO_TARGET_DIR="$tools/build" cargo install -q "$1" --version "$2" --root "$home" "${@:4}" >&2
+        rm -rf "$tools/build"
+    fi
+    echo "$home/bin/$3"
+}
+cli="$(tool wasm-bindgen-cli "$bindgen" wasm-bindgen)"
+splitter="$(tool wasm_split_cli_support "$splitter_version" wasm-split-cli --locked --features build-binary)"
 
 # 2. The crates.
-modules=(frontend viewer)
 say "browser bundle: cargo build with the toolchain of $toolchain"
 wasm_cargo build --lib -p viewer
 
-# 3. The bindings.
-out="$build/out"
-rm -rf "$out"
+# 3. The parts of frontend, then the bindings.
+built="$build/$toolchain/wasm32-unknown-unknown/wasm-release"
+out="$build/out" split="$build/split"
+rm -rf "$out" "$split"
+mkdir -p "$out"
+"$splitter" "$built/frontend.wasm" "$split" --out-name frontend
 # The names stay for the next step, which drops them.
 names=(--remove-name-section)
 [ "$optimise" = yes ] && names=()
-for module in "${modules[@]}"; do
-    "$cli" --target web --no-typescript "${names[@]}" --remove-producers-section --out-dir "$out" \
-        --out-name "$module" "$build/$toolchain/wasm32-unknown-unknown/wasm-release/$module.wasm"
-done
+bind() { "$cli" --target web --no-typescript "${names[@]}" --remove-producers-section --out-dir "$out" --out-name "$@"; }
+# The parts call what the linker exports, under the names it gave.
+bind frontend --keep-lld-exports --no-demangle "$split/frontend.wasm"
+bind viewer "$built/viewer.wasm"
+rm "$split/frontend.wasm"
+cp "$split"/* "$out/"
+mapfile -t wasm < <(cd "$out" && ls ./*.wasm)
 
 # 4. Smaller still, where node is there. Only what rustc and wasm-bindgen emit and every browser of the last years
 #    takes: with all of its features wasm-opt writes imports that no browser reads.
 features=(bulk-memory bulk-memory-opt call-indirect-overlong multivalue mutable-globals nontrapping-float-to-int
     reference-types sign-ext)
 if [ "$optimise" = yes ] && ! node_folder="$(.ci/node.sh)"; then
-    say "browser bundle: npm could not fetch wasm-opt; the bundle works without it and is larger"
+    say "browser bundle: npm could not fetch wasm-opt and esbuild; the bundle works without it and is larger"
     optimise=no
     stamp="$(inputs | sha256sum)"
 fi
 if [ "$optimise" = yes ]; then
-    binaryen="$node_folder/node_modules/binaryen"
-    node "$here/trim.mjs" "$out/frontend_bg.wasm" "$build/trimmed.wasm"
-    mv "$build/trimmed.wasm" "$out/frontend_bg.wasm"
-    say "browser bundle: wasm-opt"
-    for module in "${modules[@]}"; do
-        node "$binaryen/bin/wasm-opt" -Oz --converge --strip-debug "${features[@]/#/--enable-}" "$out/${module}_bg.wasm" -o "$out/optimised.wasm"
-        mv "$out/optimised.wasm" "$out/${module}_bg.wasm"
+    say "browser bundle: wasm-opt and esbuild"
+    for file in "${wasm[@]}"; do
+        case "$file" in
+            ./viewer_bg.wasm) ;;
+            *) node "$here/trim.mjs" "$out/$file" "$build/trimmed.wasm" && mv "$build/trimmed.wasm" "$out/$file" ;;
+        esac
+        node "$node_folder/node_modules/binaryen/bin/wasm-opt" -Oz --converge --strip-debug "${features[@]/#/--enable-}" "$out/$file" -o "$build/optimised.wasm"
+        mv "$build/optimised.wasm" "$out/$file"
+    done
+    for file in frontend.js viewer.js; do
+        "$node_folder/node_modules/.bin/esbuild" --minify --format=esm --log-level=error "$out/$file" --outfile="$out/$file" --allow-overwrite
     done
 fi
 
@@ -85,14 +102,15 @@ fi
 } > "$out/shenton.css"
 
 # 6. Compressed once here, not on every request.
-for file in frontend.js frontend_bg.wasm viewer.js viewer_bg.wasm shenton.css; do
-    brotli -f -q 11 -o "$out/$file.br" "$out/$file"
+for file in "$out"/*.js "$out"/*.wasm "$out/shenton.css"; do
+    brotli -f -q 11 -o "$file.br" "$file"
 done
-rm -f "$pkg/.stamp"
+# What an earlier bundle had and this one has not goes.
+rm -rf "$pkg"
+mkdir -p "$pkg"
 cp -r "$out/." "$pkg/"
 [ ! -d style/assets ] || cp -r style/assets/. "$pkg/"
 echo "$stamp" > "$pkg/.stamp"
-for module in "${modules[@]}"; do
-    wasm="$pkg/${module}_bg.wasm" js="$pkg/$module.js"
-    say "browser bundle: $module: $(stat -c %s "$wasm") bytes of wasm; with Brotli $(($(stat -c %s "$wasm.br") + $(stat -c %s "$js.br"))) bytes of wasm and JavaScript"
+for file in "${wasm[@]}"; do
+    say "browser bundle: $file: $(stat -c %s "$pkg/$file") bytes, with Brotli $(stat -c %s "$pkg/$file.br")"
 done

@@ -125,15 +125,15 @@ pub fn App() -> impl IntoView {
             <main id="main" tabindex="-1" data-ready=move || desk.ready.get().then_some("true")>
                 <FlatRoutes fallback=|| view! { <pages::not_found::NotFoundPage/> }.into_any()>
                     <Route path=path!("/") view=pages::worklist::WorklistPage ssr=SsrMode::Async/>
-                    <Route path=path!("/study/:study_uid") view=pages::study::StudyPage ssr=SsrMode::Async/>
-                    <Route path=path!("/upload") view=pages::upload::UploadPage ssr=SsrMode::Async/>
-                    <Route path=path!("/audit") view=pages::audit::AuditPage ssr=SsrMode::Async/>
-                    <Route path=path!("/quarantine") view=pages::quarantine::QuarantinePage ssr=SsrMode::Async/>
-                    <Route path=path!("/accounts") view=pages::accounts::AccountsPage ssr=SsrMode::Async/>
-                    <Route path=path!("/cohorts") view=pages::cohorts::CohortsPage ssr=SsrMode::Async/>
-                    <Route path=path!("/cohorts/:name") view=pages::cohorts::CohortPage ssr=SsrMode::Async/>
-                    <Route path=path!("/cohorts/:name/review") view=pages::review::ReviewPage ssr=SsrMode::Async/>
-                    <Route path=path!("/about") view=pages::about::AboutPage ssr=SsrMode::Async/>
+                    <Route path=path!("/study/:study_uid") view=pages::Study ssr=SsrMode::Async/>
+                    <Route path=path!("/upload") view=pages::Office::Upload ssr=SsrMode::Async/>
+                    <Route path=path!("/audit") view=pages::Office::Audit ssr=SsrMode::Async/>
+                    <Route path=path!("/quarantine") view=pages::Office::Quarantine ssr=SsrMode::Async/>
+                    <Route path=path!("/accounts") view=pages::Office::Accounts ssr=SsrMode::Async/>
+                    <Route path=path!("/cohorts") view=pages::Office::Cohorts ssr=SsrMode::Async/>
+                    <Route path=path!("/cohorts/:name") view=pages::Office::Cohort ssr=SsrMode::Async/>
+                    <Route path=path!("/cohorts/:name/review") view=pages::Office::Review ssr=SsrMode::Async/>
+                    <Route path=path!("/about") view=pages::Office::About ssr=SsrMode::Async/>
                     <Route path=path!("/sign-in") view=pages::sign_in::SignInPage ssr=SsrMode::Async/>
                 </FlatRoutes>
             </main>

@@ -14,7 +14,7 @@ const PICTURES = 'shenton-pictures';
 const SESSION = '/kept/session';
 const LONGEST = 12 * 3600 * 1000;
 // What pages ask without changing anything.
-const QUESTIONS = new Set(['study', 'worklist', 'session', 'sites']);
+const QUESTIONS = new Set(['study', 'worklist', 'worklist_again', 'session', 'sites']);
 
 self.addEventListener('install', () => self.skipWaiting());
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
@@ -113,7 +113,8 @@ async function bundle(request) {
 async function question(request, url) {
   const body = await request.clone().arrayBuffer();
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', body));
-  const key = `/kept${url.pathname}?${Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+  const name = url.pathname.replace(/_again$/, '');
+  const key = `/kept${name}?${Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
   try {
     const response = await fetch(request);
     if (response.status >= 502 && response.status <= 504) throw new Error('the proxy has lost the server');

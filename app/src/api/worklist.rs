@@ -9,6 +9,12 @@ pub async fn worklist(query: StudyQuery) -> Result<Page<StudyRow>, AppError> {
     crate::api::ask!(worklist(query))
 }
 
+/// The same, asked by an open page because something changed: it does not keep a session that nobody uses from ending.
+#[server(name = AskWorklistAgain, prefix = "/api", endpoint = "worklist_again", input = Json)]
+pub async fn worklist_again(query: StudyQuery) -> Result<Page<StudyRow>, AppError> {
+    crate::api::ask!(worklist(query))
+}
+
 #[server(name = AskSites, prefix = "/api", endpoint = "sites", input = Json)]
 pub async fn sites() -> Result<Vec<SiteId>, AppError> {
     crate::api::ask!(sites())

@@ -42,7 +42,8 @@ pub fn StudyPage() -> impl IntoView {
     let session = expect_context::<SignedIn>().0;
     view! {
         <Title text="Study"/>
-        // The viewer's module comes beside the page's own and not after it.
+        // The page's part and the viewer's module come beside what every page loads and not after it.
+        <Link rel="preload" href="/pkg/split_study.wasm" as_="fetch" type_="application/wasm" crossorigin="anonymous"/>
         <Link rel="modulepreload" href="/pkg/viewer.js"/>
         <Link rel="preload" href="/pkg/viewer_bg.wasm" as_="fetch" type_="application/wasm" crossorigin="anonymous"/>
         <div class="study-page">

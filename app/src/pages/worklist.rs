@@ -7,6 +7,7 @@ mod windows;
 use domain::{Page, StudyQuery, StudyRow};
 use leptos::ev;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use leptos_meta::Title;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_query_map};
@@ -51,6 +52,12 @@ pub fn WorklistPage() -> impl IntoView {
             .set(matches!(session.get(), Some(Ok(Some(session))) if session.may_answer()));
     });
     keys(list);
+    // What comes next is fetched while the list is looked at; where that fails, opening a study tries again.
+    Effect::new(|_| {
+        spawn_local(async {
+            let _ = crate::pages::fetch("/study").await;
+        });
+    });
 
     view! {
         <Title text="Worklist"/>

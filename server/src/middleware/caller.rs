@@ -76,9 +76,9 @@ pub async fn identify(
             }
         }
     } else {
-        // An event stream is opened by the page, again and again, with nobody in front of it.
+        // An open page listens for changes and asks for its rows again with nobody in front of it.
         let activity = match request.uri().path() {
-            "/events" => auth::Activity::Own,
+            "/events" | "/api/worklist_again" => auth::Activity::Own,
             _ => auth::Activity::Users,
         };
         let limits = auth::Limits::of(&state.config);

@@ -229,7 +229,7 @@ impl List {
         self.loading.update_value(|loading| loading.push(number));
         let of = self.of.get_untracked();
         spawn_local(async move {
-            let answer = ask(&of, number).await;
+            let answer = api::worklist::worklist(window(&of, number)).await;
             if self.of.try_get_untracked().as_ref() != Some(&of) {
                 return;
             }
@@ -274,7 +274,7 @@ impl List {
                 let of = self.of.get_untracked();
                 spawn_local(async move {
                     for number in numbers {
-                        let answer = ask(&of, number).await;
+                        let answer = api::worklist::worklist_again(window(&of, number)).await;
                         if self.of.try_get_untracked().as_ref() != Some(&of) {
                             return;
                         }
@@ -389,10 +389,9 @@ impl List {
     }
 }
 
-async fn ask(of: &StudyQuery, number: u32) -> Result<Page<StudyRow>, AppError> {
-    let query = StudyQuery {
+fn window(of: &StudyQuery, number: u32) -> StudyQuery {
+    StudyQuery {
         page: number,
         ..of.clone()
-    };
-    api::worklist::worklist(query).await
+    }
 }

@@ -793,3 +793,50 @@ fn restore(
         .map_err(|e| Error::format(&path, "optimiser state", e))?;
     Ok((network, optimiser, state))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The frontal gate's threshold for pelves and others of these scores.
+    fn frontal_threshold(pelves: &[f32], others: &[f32]) -> f32 {
+        let logit = |p: &f32| vec![(p / (1.0 - p)).ln()];
+        let outputs: Vec<Vec<f32>> = pelves.iter().chain(others).map(logit).collect();
+        let picture = crate::train::data::Picture {
+            width: 1,
+            height: 1,
+            pixels: vec![0],
+        };
+        let samples: Vec<Sample> = (0..outputs.len())
+            .map(|at| Sample {
+                picture: picture.clone(),
+                label: Label {
+                    positive: at < pelves.len(),
+                    ..Label::default()
+                },
+            })
+            .collect();
+        let points = operating_points(NetworkName::Frontal, &outputs, &samples);
+        points.threshold.expect("a gate has a threshold")
+    }
+
+    #[test]
+    fn the_frontal_gate_refuses_99_in_100_with_the_lowest_threshold_that_does() {
+        let pelves: Vec<f32> = (0..50).map(|at| 0.90 + 0.001 * at as f32).collect();
+        // 99 chests below 0.2, and one that looks like a pelvis.
+        let mut others: Vec<f32> = (1..100).map(|at| 0.002 * at as f32).collect();
+        others.push(0.95);
+        let threshold = frontal_threshold(&pelves, &others);
+        assert!((0.198..0.90).contains(&threshold), "{threshold}");
+        let refused = others.iter().filter(|score| **score < threshold).count();
+        assert_eq!(refused, 99);
+    }
+
+    #[test]
+    fn the_frontal_gate_lets_chests_through_rather_than_lose_a_pelvis() {
+        let pelves: Vec<f32> = (0..50).map(|at| 0.10 + 0.015 * at as f32).collect();
+        let others: Vec<f32> = (1..101).map(|at| 0.009 * at as f32).collect();
+        let threshold = frontal_threshold(&pelves, &others);
+        assert!(threshold <= 0.10, "{threshold}");
+    }
+}
