@@ -154,10 +154,8 @@ export const test = base.extend<{ quiet: void; kept: boolean; fresh: void }, { s
       const problems: string[] = [];
       page.on('pageerror', (error) => problems.push(String(error)));
       page.on('console', (message) => {
-        // A refused upload answers 422, which the browser logs by itself; so it does where a page is left while a part of
-        // the bundle is still on its way.
-        const expected = /status of 4\d\d|Response body loading was aborted/;
-        if (message.type() === 'error' && !expected.test(message.text())) problems.push(message.text());
+        // A refused upload answers 422, which the browser logs by itself.
+        if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) problems.push(message.text());
       });
       await use();
       expect(problems).toEqual([]);

@@ -506,6 +506,21 @@ impl ResolvedView {
         }
     }
 
+    /// The same view of a picture that holds only every `grid`-th column and row of this one.
+    pub fn thinned(&self, grid: usize) -> Self {
+        let grid = grid as f64;
+        // The centre of its first pixel is where it was.
+        let shift = 0.5 - 0.5 / grid;
+        let [a, b, c, d, e, f] = self.to_canvas.0;
+        let [u, v] = self.to_canvas.direction([grid * shift, grid * shift]);
+        let back = self.to_image.0.map(|value| value / grid);
+        Self {
+            to_canvas: Affine([a * grid, b * grid, c * grid, d * grid, e - u, f - v]),
+            to_image: Affine([back[0], back[1], back[2], back[3], back[4] + shift, back[5] + shift]),
+            zoom: self.zoom * grid,
+        }
+    }
+
     /// The same view for a canvas that is only the part of this one right of and below `origin`.
     pub fn part(&self, origin: [f64; 2]) -> Self {
         let shift = |Affine([a, b, c, d, e, f]): Affine, by: [f64; 2]| Affine([a, b, c, d, e + by[0], f + by[1]]);
@@ -581,6 +596,23 @@ mod tests {
             (a[0] - b[0]).abs() < 1e-6 && (a[1] - b[1]).abs() < 1e-6,
             "{a:?}, not {b:?}"
         );
+    }
+
+    #[test]
+    fn a_thinned_picture_lies_where_the_whole_one_does() {
+        let view = ViewState::default().rotate(90.0).resolve(SIZES);
+        let thinned = view.thinned(4);
+        for (kept, pixel) in [([0.0, 0.0], [0.0, 0.0]), ([3.0, 7.0], [12.0, 28.0])] {
+            let centre = |at: [f64; 2]| at.map(|v: f64| v + 0.5);
+            near(
+                thinned.to_canvas.apply(centre(kept)),
+                view.to_canvas.apply(centre(pixel)),
+            );
+            let canvas = view.to_canvas.apply(centre(pixel));
+            near(thinned.to_image.apply(canvas), centre(kept));
+        }
+        assert_eq!(thinned.zoom, 4.0 * view.zoom);
+        assert_eq!(view.thinned(1), view);
     }
 
     #[test]

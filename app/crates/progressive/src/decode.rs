@@ -202,6 +202,18 @@ impl Decoder {
         Some(open.head.size(open.step.max((open.next - 1).min(open.head.first))))
     }
 
+    /// Every how many columns and rows a pixel of [`Decoder::frame`] is known; those between are interpolated. 1 as soon
+    /// as any row has its own pixels.
+    pub fn grid(&self) -> usize {
+        let Some(open) = &self.open else { return 1 };
+        let finest = open.parts[..open.next].iter().map(|(part, _)| match part {
+            Part::Low => 0,
+            Part::Coarse(step) | Part::Fine(step) | Part::Rows(step, _) => *step,
+            Part::Tables(step) => step.saturating_sub(1),
+        });
+        1 << (open.head.steps - finest.max().unwrap_or(0).min(open.head.steps))
+    }
+
     /// The frame as far as it is known, in its full size; `None` before anything of it is known.
     pub fn frame(&mut self) -> Option<Frame> {
         let open = self.open.as_mut().filter(|open| open.next > 0)?;

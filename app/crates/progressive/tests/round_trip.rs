@@ -144,6 +144,7 @@ fn the_first_picture_needs_64_kibibytes_and_gets_better_from_there() {
     while decoder.step().unwrap() != Step::Hungry {}
     assert!(decoder.has_first_picture());
     assert_eq!(decoder.resolution(), Some((751, 506)));
+    assert_eq!(decoder.grid(), 4);
     let mut before = distance(&frame, &decoder.frame().unwrap());
     assert!(before < 0.02, "{before}");
     for piece in bytes[FIRST_PICTURE..].chunks(400_000) {
@@ -154,6 +155,7 @@ fn the_first_picture_needs_64_kibibytes_and_gets_better_from_there() {
         before = now;
     }
     assert_eq!(before, 0.0);
+    assert_eq!(decoder.grid(), 1);
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub struct GlRenderer {
 
 /// What the textures hold.
 struct Picture {
+    /// Every how many columns and rows of the frame they hold one.
+    grid: usize,
     size: [usize; 2],
     tiles: Tiles,
     mask: u32,
@@ -86,13 +88,14 @@ impl GlRenderer {
         })
     }
 
-    /// Uploads a frame's pixels.
+    /// Uploads a frame's pixels: of every `grid`-th column and row, where those between are not known anyway.
     ///
     /// # Errors
     /// The frame needs more texture memory than the browser gives.
-    pub fn set_frame(&mut self, frame: &Frame) -> Result<(), String> {
+    pub fn set_frame(&mut self, frame: &Frame, grid: usize) -> Result<(), String> {
         let gl = &self.gl;
-        let (width, height) = (frame.columns as usize, frame.rows as usize);
+        let columns = frame.columns as usize;
+        let (width, height) = (columns.div_ceil(grid), (frame.rows as usize).div_ceil(grid));
         let limit = |name: u32| gl.get_parameter(name).ok().and_then(|v| v.as_f64()).unwrap_or(2048.0) as usize;
         let tiles = Tiles::new(width, height, limit(Gl::MAX_TEXTURE_SIZE));
         if tiles.count() > limit(Gl::MAX_ARRAY_TEXTURE_LAYERS) {
@@ -113,7 +116,13 @@ impl GlRenderer {
         );
         gl.pixel_storei(Gl::UNPACK_ALIGNMENT, 2);
         gl.pixel_storei(Gl::UNPACK_ROW_LENGTH, width as i32);
-        let all = Uint16Array::from(frame.pixels.as_slice());
+        let all = if grid == 1 {
+            Uint16Array::from(frame.pixels.as_slice())
+        } else {
+            let rows = frame.pixels.chunks(columns).step_by(grid);
+            let kept: Vec<u16> = rows.flat_map(|row| row.iter().step_by(grid).copied()).collect();
+            Uint16Array::from(kept.as_slice())
+        };
         for (layer, [x, y, w, h]) in tiles.rectangles().enumerate() {
             // The tile's first pixel is where the view of the array begins; rows are `width` apart.
             let view = all.subarray((y * width + x) as u32, all.length());
@@ -137,6 +146,7 @@ impl GlRenderer {
             return Err("the graphics device has too little memory for this picture".to_owned());
         }
         self.picture = Some(Picture {
+            grid,
             size: [width, height],
             tiles,
             mask: frame.stored_values() as u32 - 1,
@@ -185,6 +195,7 @@ impl GlRenderer {
         gl.uniform1ui(u.mask.as_ref(), picture.mask);
         gl.uniform1f(u.height.as_ref(), height as f32);
         let draw = |view: &ResolvedView| {
+            let view = view.thinned(picture.grid);
             gl.uniform_matrix3x2fv_with_f32_array(u.to_image.as_ref(), false, &view.to_image.0.map(|v| v as f32));
             gl.uniform1i(u.samples.as_ref(), view.samples() as i32);
             gl.draw_arrays(Gl::TRIANGLES, 0, 3);

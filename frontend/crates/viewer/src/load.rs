@@ -27,6 +27,8 @@ const KEPT_PICTURES: u32 = 60;
 const KEPT: &str = "shenton-pictures";
 /// Milliseconds of work after which the page gets its turn.
 const SLICE: f64 = 12.0;
+/// Milliseconds between two words on how far a picture is.
+const NEWS: f64 = 100.0;
 /// Milliseconds before a broken line is tried again.
 const AGAIN: i32 = 2000;
 
@@ -104,7 +106,7 @@ impl Drop for Arriving<'_> {
 /// The frame of an address `/frames/{sop_instance_uid}`, lossless.
 ///
 /// Until it is there, `progress` hears the received share, 0 to 1, and `preview` gets pictures of it, each better than
-/// the one before and all of the full size.
+/// the one before and all of the full size, and every how many columns and rows a pixel of them is known.
 ///
 /// # Errors
 /// See [`LoadError`]. Once there is a preview a broken line is no error: it is tried again until `signal` ends it.
@@ -112,7 +114,7 @@ pub async fn frame(
     url: &str,
     signal: &AbortSignal,
     mut progress: impl FnMut(f32),
-    mut preview: impl FnMut(Rc<Frame>),
+    mut preview: impl FnMut(Rc<Frame>, usize),
 ) -> Result<Rc<Frame>, LoadError> {
     let told = |state: &'static str, arrival: &Arrival| {
         let (received, expected) = arrival.progress();
@@ -146,6 +148,7 @@ pub async fn frame(
     arrival.push(&bytes);
     let mut from_line = false;
     let mut state = "waiting";
+    let mut said = f64::NEG_INFINITY;
     told(state, &arrival);
     let frame = 'arriving: loop {
         let mut source = None;
@@ -169,9 +172,9 @@ pub async fn frame(
                 match next {
                     Next::Wait => break,
                     Next::GoOn => {}
-                    Next::Show(frame) => {
+                    Next::Show(frame, grid) => {
                         state = "preview";
-                        preview(Rc::new(frame));
+                        preview(Rc::new(frame), grid);
                         told(state, &arrival);
                         turn(&window, 0).await;
                         began = now(&window);
@@ -187,8 +190,12 @@ pub async fn frame(
                 }
             }
             if let (received, Some(expected)) = arrival.progress() {
-                progress(received as f32 / expected.max(1) as f32);
-                told(state, &arrival);
+                // A line brings a piece every few milliseconds, and all of the page hears of it.
+                if now(&window) - said > NEWS {
+                    said = now(&window);
+                    progress(received as f32 / expected.max(1) as f32);
+                    told(state, &arrival);
+                }
                 if received >= expected {
                     return Err(progressive::Error::Incomplete { received, expected }.into());
                 }

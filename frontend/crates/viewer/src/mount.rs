@@ -126,6 +126,8 @@ struct Inner {
     error: Option<String>,
     /// Display pixels for one CSS pixel.
     density: f64,
+    /// Every how many columns and rows a pixel of the frame is known.
+    grid: usize,
     /// The table of levels that the graphics device holds.
     uploaded: Option<Rc<DisplayLut>>,
     /// What the canvas shows, so that a moved mark does not cost a new picture.
@@ -195,13 +197,15 @@ impl Shared {
     }
 
     /// Shows a picture, or the same one better than before.
-    fn show(self: &Rc<Self>, frame: Rc<Frame>) {
+    /// A picture, of which every `grid`-th column and row is known.
+    fn show(self: &Rc<Self>, frame: Rc<Frame>, grid: usize) {
         if self.inner.borrow().controller.frame().is_some() {
             // What a better picture changes in its window is nothing that the reader changed.
             let untouched = *self.kept.borrow() == self.inner.borrow().controller.kept();
             {
                 let mut inner = self.inner.borrow_mut();
                 inner.controller.refine(frame);
+                inner.grid = grid;
                 inner.upload();
             }
             if untouched {
@@ -215,6 +219,7 @@ impl Shared {
             inner.progress = 1.0;
             inner.resize();
             inner.controller.open(frame);
+            inner.grid = grid;
             inner.upload();
         }
         // As it opened, or as it came back, it is kept already.
@@ -356,6 +361,7 @@ impl Inner {
             progress: 0.0,
             error: None,
             density: 1.0,
+            grid: 1,
             uploaded: None,
             drawn: None,
         }
@@ -466,7 +472,7 @@ impl Inner {
         self.uploaded = None;
         self.drawn = None;
         if let Renderer::Gl(gl) = &mut self.renderer
-            && let Err(reason) = gl.set_frame(&frame)
+            && let Err(reason) = gl.set_frame(&frame, self.grid)
         {
             // The processor needs no graphics memory.
             web_sys::console::warn_1(&format!("viewer: {reason}; drawing on the CPU").into());
@@ -498,9 +504,9 @@ fn start_loading(shared: &Rc<Shared>) {
         };
         let on_preview = {
             let weak = weak.clone();
-            move |frame| {
+            move |frame, grid| {
                 if let Some(shared) = weak.upgrade() {
-                    shared.show(frame);
+                    shared.show(frame, grid);
                 }
             }
         };
@@ -509,7 +515,7 @@ fn start_loading(shared: &Rc<Shared>) {
             return;
         };
         match loaded {
-            Ok(frame) => shared.show(frame),
+            Ok(frame) => shared.show(frame, 1),
             Err(LoadError::Cancelled) => {}
             Err(error) => shared.change(|inner| inner.error = Some(error.to_string())),
         }

@@ -15,8 +15,8 @@ pub enum Next {
     Wait,
     /// There is more to decode already.
     GoOn,
-    /// The picture became clearly better and is worth drawing.
-    Show(Frame),
+    /// The picture became clearly better and is worth drawing; every how many columns and rows a pixel of it is known.
+    Show(Frame, usize),
     /// The picture is lossless.
     Done(Frame),
 }
@@ -67,7 +67,8 @@ impl Arrival {
                     return Ok(Next::GoOn);
                 }
                 self.shown = Some(clarity);
-                Ok(self.decoder.frame().map_or(Next::GoOn, Next::Show))
+                let grid = self.decoder.grid();
+                Ok(self.decoder.frame().map_or(Next::GoOn, |frame| Next::Show(frame, grid)))
             }
         }
     }
@@ -99,14 +100,20 @@ mod tests {
     fn drawn(bytes: &[u8], piece: usize) -> (usize, Option<Frame>) {
         let mut arrival = Arrival::default();
         let mut shown = 0;
+        let mut last_grid = usize::MAX;
         for piece in bytes.chunks(piece) {
             arrival.push(piece);
             loop {
                 match arrival.work().unwrap() {
                     Next::Wait => break,
                     Next::GoOn => {}
-                    Next::Show(frame) => {
+                    Next::Show(frame, grid) => {
                         assert_eq!(frame.pixels.len(), 2600 * 1400);
+                        assert!(
+                            grid <= last_grid && (shown > 0 || grid == 4),
+                            "{grid} after {last_grid}"
+                        );
+                        last_grid = grid;
                         shown += 1;
                     }
                     Next::Done(frame) => return (shown, Some(frame)),
