@@ -80,6 +80,8 @@ pub fn WorklistPage() -> impl IntoView {
             </Suspense>
             <Transition fallback=|| view! { <p class="loading">"Loading the worklist…"</p> }>
                 {move || Suspend::new(async move {
+                    // The rows measure the room that is left for them, so what stands above them comes first.
+                    let _ = (sites.await, views.await);
                     match answer.await {
                         Err(error) => view! { <ErrorNote error/> }.into_any(),
                         Ok((query, page)) => {

@@ -351,6 +351,14 @@ impl List {
         let Some(last) = total.checked_sub(1) else { return };
         let index = index.min(last);
         self.cursor.set_value(Some(index));
+        self.bring(index);
+        self.look();
+        self.wanted.set(Some(index));
+    }
+
+    /// Scrolls just far enough that a place of the list is in sight.
+    fn bring(self, index: usize) {
+        let Some(row) = self.row.try_get_value() else { return };
         if let Some((top, height)) = browser::scrolled(BOX) {
             let head = browser::height_of(HEAD).unwrap_or_default();
             let (y, room) = (index as f64 * row, (height - head - row).max(0.0));
@@ -360,8 +368,6 @@ impl List {
                 browser::scroll_to(BOX, (y - room).ceil());
             }
         }
-        self.look();
-        self.wanted.set(Some(index));
     }
 
     /// Gives the cursor to the row that it waits for, once that is here.
@@ -378,6 +384,8 @@ impl List {
         self.selected.set(Some(study));
         // The row gets its mark first. The focus makes a screen reader say it.
         set_timeout(|| browser::focus(".worklist tr.selected .patient a"), Duration::ZERO);
+        // A page that has just come may still have made the box lower.
+        set_timeout(move || self.bring(index), FRAME * 4);
     }
 
     /// The list's address for a row: the study's page finds its neighbours by it.
