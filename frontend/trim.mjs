@@ -99,7 +99,7 @@ for (const { body, end } of sections.filter(({ id }) => id === CUSTOM)) {
     at = next;
   }
 }
-if (unreached.size === 0 && input.endsWith('frontend_bg.wasm')) throw new Error('nothing to trim: has the name section been removed, or has leptos changed?');
+if (unreached.size === 0) throw new Error('nothing to trim: has the name section been removed, or has leptos changed?');
 
 let bytes = 0;
 let trimmed = 0;

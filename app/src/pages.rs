@@ -40,14 +40,16 @@ pub enum Office {
     Upload,
 }
 
-// Each cut is a call from one WebAssembly module into another, which the macro declares.
-#[allow(unsafe_code)]
+#[allow(
+    unsafe_code,
+    reason = "a cut is a call from one WebAssembly module into another, which the macro declares"
+)]
 #[wasm_split(study, fallible, preload(fetch_study))]
 fn open_study() -> Result<AnyView, SplitLoaderError> {
     Ok(study::StudyPage().into_any())
 }
 
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "as for `open_study`")]
 #[wasm_split(office, fallible, preload(fetch_office))]
 fn open_office(page: Office) -> Result<AnyView, SplitLoaderError> {
     Ok(match page {

@@ -12,7 +12,7 @@ const PAUSE: i32 = 2000;
 #[wasm_bindgen]
 pub async fn hydrate() {
     console_error_panic_hook::set_once();
-    let window = web_sys::window().expect("a page runs in a window");
+    let window = leptos::prelude::window();
     let path = window.location().pathname().unwrap_or_default();
     while app::pages::fetch(&path).await.is_err() {
         let pause = Promise::new(&mut |done, _| {

@@ -113,6 +113,7 @@ async function bundle(request) {
 async function question(request, url) {
   const body = await request.clone().arrayBuffer();
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', body));
+  // The same question, asked again by the page itself.
   const name = url.pathname.replace(/_again$/, '');
   const key = `/kept${name}?${Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
   try {

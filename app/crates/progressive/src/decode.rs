@@ -211,7 +211,7 @@ impl Decoder {
             Part::Coarse(step) | Part::Fine(step) | Part::Rows(step, _) => *step,
             Part::Tables(step) => step.saturating_sub(1),
         });
-        1 << (open.head.steps - finest.max().unwrap_or(0).min(open.head.steps))
+        1 << (open.head.steps - finest.max().unwrap_or(0))
     }
 
     /// The frame as far as it is known, in its full size; `None` before anything of it is known.

@@ -152,6 +152,15 @@ impl List {
         let last = self.last.get_untracked();
         if let Some(index) = last.and_then(|study| self.windows.with_untracked(|windows| windows.position(&study))) {
             self.go_to(index);
+            // What came with the page may still have made the box lower.
+            set_timeout(
+                move || {
+                    if self.cursor.try_get_value() == Some(Some(index)) {
+                        self.bring(index);
+                    }
+                },
+                FRAME * 4,
+            );
         }
         self.look();
     }
@@ -229,7 +238,7 @@ impl List {
         self.loading.update_value(|loading| loading.push(number));
         let of = self.of.get_untracked();
         spawn_local(async move {
-            let answer = api::worklist::worklist(window(&of, number)).await;
+            let answer = api::worklist::worklist(window_query(&of, number)).await;
             if self.of.try_get_untracked().as_ref() != Some(&of) {
                 return;
             }
@@ -274,7 +283,7 @@ impl List {
                 let of = self.of.get_untracked();
                 spawn_local(async move {
                     for number in numbers {
-                        let answer = api::worklist::worklist_again(window(&of, number)).await;
+                        let answer = api::worklist::worklist_again(window_query(&of, number)).await;
                         if self.of.try_get_untracked().as_ref() != Some(&of) {
                             return;
                         }
@@ -384,20 +393,16 @@ impl List {
         self.selected.set(Some(study));
         // The row gets its mark first. The focus makes a screen reader say it.
         set_timeout(|| browser::focus(".worklist tr.selected .patient a"), Duration::ZERO);
-        // A page that has just come may still have made the box lower.
-        set_timeout(move || self.bring(index), FRAME * 4);
     }
 
     /// The list's address for a row: the study's page finds its neighbours by it.
     pub fn query_of(self, index: usize) -> StudyQuery {
-        StudyQuery {
-            page: window_of(index),
-            ..self.of.get_untracked()
-        }
+        window_query(&self.of.get_untracked(), window_of(index))
     }
 }
 
-fn window(of: &StudyQuery, number: u32) -> StudyQuery {
+/// Asks for one window of the list.
+fn window_query(of: &StudyQuery, number: u32) -> StudyQuery {
     StudyQuery {
         page: number,
         ..of.clone()

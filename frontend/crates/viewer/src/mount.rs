@@ -196,8 +196,7 @@ impl Shared {
         }
     }
 
-    /// Shows a picture, or the same one better than before.
-    /// A picture, of which every `grid`-th column and row is known.
+    /// Shows a picture, or the same one better than before; every `grid`-th column and row of it is known.
     fn show(self: &Rc<Self>, frame: Rc<Frame>, grid: usize) {
         if self.inner.borrow().controller.frame().is_some() {
             // What a better picture changes in its window is nothing that the reader changed.
