@@ -1,5 +1,5 @@
 import { chromium, type Page } from '@playwright/test';
-import { CHROMIUM, expect, FLAGS, greys, openBoxedStudy, overlayPixels, pictureIsThere, screenshotPath, settled, test } from './fixtures';
+import { CHROMIUM, expect, FLAGS, greys, openBoxedStudy, overlayPixels, pictureIsThere, ready, screenshotPath, settled, test } from './fixtures';
 
 const mean = (data: Buffer) => data.reduce((sum, grey) => sum + grey, 0) / data.length;
 
@@ -107,6 +107,27 @@ test('the reader answers for a hip, and the answer stays', async ({ page }) => {
   await hip.getByRole('radio').first().check();
   await hip.getByRole('button', { name: 'Save the answer' }).click();
   await expect(hip.locator('.history summary')).toContainText('1 earlier answer');
+});
+
+test('a result that comes before the page listens is shown', async ({ page }) => {
+  await openBoxedStudy(page);
+  await page.goto('/');
+  await ready(page);
+  // The page is drawn from the last moment before the study was read, and no later change is announced.
+  let asked = 0;
+  await page.route('**/api/study', async (route) => {
+    const response = await route.fetch();
+    const detail = await response.json();
+    if (asked++ === 0) {
+      detail.row.state = 'analysing';
+      for (const image of detail.images) image.reading = null;
+    }
+    await route.fulfill({ response, json: detail });
+  });
+  await page.locator('table.worklist tbody tr', { hasText: 'SIMULATED', has: page.locator('.state-done') }).first().locator('td.patient a').click();
+  await expect(page.locator('.study-panel')).toContainText('State');
+  await expect(page.locator('.study-panel')).not.toContainText('has not been read yet');
+  expect(asked).toBe(2);
 });
 
 test('a picture that the server does not have is said so', async ({ page }) => {

@@ -46,7 +46,7 @@ pub fn local_time(_: Timestamp) -> Option<String> {
     None
 }
 
-pub fn on_change(_: RwSignal<bool>, _: impl Fn(String) + 'static) {}
+pub fn on_change(_: RwSignal<bool>, _: impl Fn() -> bool + 'static, _: impl Fn(String) + 'static) {}
 
 pub fn take_input(_: &ev::Event, _: RwSignal<Vec<Upload>>) {}
 

@@ -193,8 +193,14 @@ fn Study(detail: StudyDetail, session: Option<Session>, list: Memo<StudyQuery>) 
         let uid = uid.clone();
         Effect::new(move |_| {
             let uid = uid.clone();
-            browser::on_change(live, move |changed| {
-                // Asking for a study is written in the audit trail, so only this study's own changes count.
+            // Asking for a study is written in the audit trail: a settled one is not asked for twice at its opening, and
+            // only this study's own changes count.
+            let unsettled = move || {
+                detail
+                    .try_with_untracked(|detail| !detail.row.state.is_settled())
+                    .unwrap_or_default()
+            };
+            browser::on_change(live, unsettled, move |changed| {
                 if changed != uid.as_str() {
                     return;
                 }
@@ -392,7 +398,7 @@ fn image_words(image: &ImageRow) -> String {
 #[component]
 fn Patient(detail: StudyDetail, may_restart: bool) -> impl IntoView {
     let row = detail.row;
-    let over = matches!(row.state, StudyState::Done | StudyState::Failed);
+    let over = row.state.is_settled();
     let name = row.patient_name.display();
     let born = if row.patient_birth_date.is_empty() {
         String::new()

@@ -46,7 +46,7 @@ pub fn WorklistPage() -> impl IntoView {
     let views = data::resource(|| (), |()| api::worklist::views());
     let session = expect_context::<SignedIn>().0;
 
-    Effect::new(move |_| browser::on_change(live, move |_| list.ask_again()));
+    Effect::new(move |_| browser::on_change(live, || true, move |_| list.ask_again()));
     Effect::new(move |_| {
         list.may_restart
             .set(matches!(session.get(), Some(Ok(Some(session))) if session.may_answer()));

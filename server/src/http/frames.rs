@@ -31,6 +31,8 @@ use crate::{audit, derived};
 
 /// A viewer that fetches a study ahead of its reader says so, and the audit trail keeps it.
 const AHEAD: &str = "x-shenton-ahead";
+/// In the audit trail: the caller holds these bytes already and asked whether they are still right.
+const HELD: &str = "held already";
 
 /// An instance that the caller may see; one of another site answers like one that does not exist.
 async fn instance(state: &AppState, caller: &Caller, sop_uid: &SopUid) -> Result<db::Instance, HttpError> {
@@ -49,6 +51,16 @@ async fn instance(state: &AppState, caller: &Caller, sop_uid: &SopUid) -> Result
     Ok(instance)
 }
 
+async fn viewed(
+    state: &AppState,
+    caller: &Caller,
+    sop_uid: SopUid,
+    detail: impl Into<String>,
+) -> Result<(), HttpError> {
+    let event = audit::event(caller, AuditAction::ViewImage, sop_uid.0, detail);
+    Ok(state.db.audit(event).await?)
+}
+
 fn is(headers: &HeaderMap, name: axum::http::HeaderName, etag: &str) -> bool {
     headers
         .get(name)
@@ -65,6 +77,7 @@ pub async fn frame(
     let instance = instance(&state, &caller, &sop_uid).await?;
     let etag = format!("\"{}\"", instance.sha256);
     if is(&headers, IF_NONE_MATCH, &etag) {
+        viewed(&state, &caller, sop_uid, HELD).await?;
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
     }
     let (_, frame) = state
@@ -75,10 +88,7 @@ pub async fn frame(
     let body = tokio::task::spawn_blocking(move || encode(&frame))
         .await
         .map_err(anyhow::Error::from)??;
-    state
-        .db
-        .audit(audit::event(&caller, AuditAction::ViewImage, sop_uid.0, ""))
-        .await?;
+    viewed(&state, &caller, sop_uid, "").await?;
     Ok((
         [
             (CONTENT_TYPE, "application/octet-stream".to_owned()),
@@ -126,6 +136,7 @@ pub async fn progressive(
         told.insert(name, axum::http::HeaderValue::from_static(value));
     }
     if is(&headers, IF_NONE_MATCH, &etag) {
+        viewed(&state, &caller, sop_uid, HELD).await?;
         *answer.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(answer);
     }
@@ -168,8 +179,7 @@ pub async fn progressive(
     if headers.contains_key(AHEAD) {
         detail.push("fetched ahead".to_owned());
     }
-    let event = audit::event(&caller, AuditAction::ViewImage, sop_uid.0, detail.join(", "));
-    state.db.audit(event).await?;
+    viewed(&state, &caller, sop_uid, detail.join(", ")).await?;
     file.seek(std::io::SeekFrom::Start(part.start))
         .await
         .map_err(anyhow::Error::from)?;

@@ -128,7 +128,7 @@ pub async fn wait_until_final(db: &db::Db, limit: Duration) -> u64 {
         let counts = db.counts().await.unwrap();
         let open: Vec<_> = counts
             .iter()
-            .filter(|(state, count)| !matches!(state, StudyState::Done | StudyState::Failed) && *count > 0)
+            .filter(|(state, count)| !state.is_settled() && *count > 0)
             .collect();
         if open.is_empty() {
             return counts.iter().map(|(_, count)| count).sum();

@@ -595,8 +595,8 @@ async fn a_picture_is_served_by_byte_range_and_is_lossless_in_the_end() {
     let details: Vec<&str> = views.iter().map(|event| event.detail.as_str()).collect();
     assert_eq!(
         details,
-        ["", "", "from byte 100", "", ""],
-        "newest first; one for each request that got bytes"
+        ["", "held already", "", "from byte 100", "", ""],
+        "newest first; one for each request that got bytes or knew them"
     );
 }
 

@@ -39,6 +39,11 @@ impl StudyState {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
+
+    /// Whether nothing more happens by itself.
+    pub fn is_settled(self) -> bool {
+        matches!(self, Self::Done | Self::Failed)
+    }
 }
 
 /// A DICOM Person Name as stored, `FAMILY^GIVEN^MIDDLE^PREFIX^SUFFIX`.

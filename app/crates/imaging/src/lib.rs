@@ -15,7 +15,7 @@ pub use frame::{
 pub use grey::GreyImage;
 pub use heat::{FULL as FULL_HEAT, heat_colour};
 pub use measure::{Length, Measurement, angle, angle_of_lines, scale_bar};
-pub use present::{DisplayLut, present};
+pub use present::{DisplayLut, Histogram, present};
 pub use render::render;
 pub use view::{
     Affine, DataPresentation, EdgeLetters, KeptView, KeptViewError, KeptVoi, MAXIMUM_MEASUREMENTS, Placement,

@@ -148,24 +148,42 @@ impl Frame {
 
     /// A window over the modality values of the unpadded pixels, without a share `tail` at each end.
     pub fn percentile_window(&self, tail: f64) -> Voi {
+        self.histogram(1).window(tail)
+    }
+
+    /// How often the unpadded pixels of every `grid`-th column and row have each modality value.
+    pub fn histogram(&self, grid: usize) -> Histogram {
         let mut counts = vec![0u64; self.stored_values()];
         let mask = counts.len() - 1;
-        for &pixel in &self.pixels {
-            counts[usize::from(pixel) & mask] += 1;
+        for row in self.pixels.chunks((self.columns as usize).max(1)).step_by(grid) {
+            for &pixel in row.iter().step_by(grid) {
+                counts[usize::from(pixel) & mask] += 1;
+            }
         }
-        let mut values: Vec<(f64, u64)> = (0u32..)
+        let mut counts: Vec<(f64, u64)> = (0u32..)
             .zip(counts)
             .filter(|&(_, count)| count > 0)
             .map(|(raw, count)| (self.sign_extended(raw as u16), count))
             .filter(|(stored, _)| !self.padding.is_some_and(|p| p.holds(*stored)))
             .map(|(stored, count)| (self.modality.apply(stored), count))
             .collect();
-        values.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let total: u64 = values.iter().map(|v| v.1).sum();
+        counts.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Histogram(counts)
+    }
+}
+
+/// Modality values in rising order, with the number of pixels of each; see [`Frame::histogram`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram(Vec<(f64, u64)>);
+
+impl Histogram {
+    /// The window over all of them but a share `tail` at each end.
+    pub fn window(&self, tail: f64) -> Voi {
+        let total: u64 = self.0.iter().map(|v| v.1).sum();
         let at = |fraction: f64| {
             let rank = (fraction * total.saturating_sub(1) as f64).round() as u64;
             let mut seen = 0;
-            values
+            self.0
                 .iter()
                 .find(|(_, count)| {
                     seen += count;
@@ -278,6 +296,19 @@ mod tests {
     fn check(voi: &Voi, x: f64, expect: f64) {
         let y = voi.apply(x);
         assert!((y - expect).abs() < 1e-9, "{voi:?} at {x}: {y}, not {expect}");
+    }
+
+    #[test]
+    fn a_histogram_of_the_grid_is_that_of_the_pixels_known() {
+        let (rows, columns) = (7_u32, 5_u32);
+        let pixels: Vec<u16> = (0..rows * columns).map(|i| (i * i % 11) as u16).collect();
+        let known = (0..rows)
+            .step_by(2)
+            .flat_map(|y| (0..columns).step_by(2).map(move |x| y * columns + x));
+        let known = known.map(|i| pixels[i as usize]).collect();
+        let frame = Frame::new(rows, columns, 8, pixels.clone());
+        assert_eq!(frame.histogram(2), Frame::new(4, 3, 8, known).histogram(1));
+        assert_ne!(frame.histogram(2), frame.histogram(1));
     }
 
     #[test]

@@ -202,8 +202,8 @@ impl Decoder {
         Some(open.head.size(open.step.max((open.next - 1).min(open.head.first))))
     }
 
-    /// Every how many columns and rows a pixel of [`Decoder::frame`] is known; those between are interpolated. 1 as soon
-    /// as any row has its own pixels.
+    /// Every how many columns and rows a pixel of [`Decoder::frame`] is known; those between are interpolated at 2 and
+    /// repeat the nearest above. 1 as soon as any row has its own pixels.
     pub fn grid(&self) -> usize {
         let Some(open) = &self.open else { return 1 };
         let finest = open.parts[..open.next].iter().map(|(part, _)| match part {
@@ -219,7 +219,13 @@ impl Decoder {
         let open = self.open.as_mut().filter(|open| open.next > 0)?;
         open.draw();
         let mut frame = open.head.frame.clone();
-        frame.pixels = open.pixels.clone();
+        frame.pixels = if open.writes_pixels() {
+            open.pixels.clone()
+        } else {
+            // They are made anew from what comes next.
+            open.dirty = true;
+            std::mem::take(&mut open.pixels)
+        };
         Some(frame)
     }
 
@@ -381,6 +387,14 @@ impl Open {
         picture
     }
 
+    /// Whether rows of the last step go, or went, into the pixels themselves.
+    fn writes_pixels(&self) -> bool {
+        let last = self.head.steps;
+        self.parts[..self.next]
+            .iter()
+            .any(|(part, _)| matches!(part, Part::Tables(step) if *step == last))
+    }
+
     /// Brings the pixels up to what is known.
     fn draw(&mut self) {
         if !self.dirty {
@@ -389,32 +403,41 @@ impl Open {
         self.dirty = false;
         let columns = self.head.frame.columns as usize;
         self.pixels.resize(columns * self.head.frame.rows as usize, 0);
+        let rows = self.head.frame.rows as usize;
         let made;
-        let (mut picture, mut step) = if self.step < self.head.first {
+        let (picture, step) = if self.step < self.head.first {
             made = self.first_picture();
             (&made, self.details.len())
         } else {
             (&self.best, self.step)
         };
-        let mut doubled;
-        while step + 1 < self.head.steps {
-            step += 1;
-            let (width, height) = self.head.size(step);
-            let mut larger = Plane::zero(width, height);
-            double(picture, width, height, |y, row| {
-                larger.values[y * width..(y + 1) * width].copy_from_slice(row);
-            });
-            doubled = larger;
-            picture = &doubled;
-        }
         let (numbers, pixels) = (&self.numbers, &mut self.pixels);
         let mut store = |y: usize, row: &[i32]| numbers.store(row, &mut pixels[y * columns..(y + 1) * columns]);
-        if step == self.head.steps {
-            for y in 0..picture.height {
-                store(y, picture.row(y));
+        match self.head.steps - step {
+            0 => (0..rows).for_each(|y| store(y, picture.row(y))),
+            // What is looked at longest, until the last rows are there.
+            1 => double(picture, columns, rows, store),
+            missing => {
+                let every = 1 << missing;
+                let mut known = vec![0; picture.width];
+                let mut y = 0;
+                for k in 0..picture.height {
+                    numbers.store(picture.row(k), &mut known);
+                    let end = if k + 1 == picture.height {
+                        rows
+                    } else {
+                        k * every + every / 2
+                    };
+                    let (first, repeated) = pixels[y * columns..end * columns].split_at_mut(columns);
+                    for (x, pixel) in first.iter_mut().enumerate() {
+                        *pixel = known[((x + every / 2) >> missing).min(known.len() - 1)];
+                    }
+                    repeated
+                        .chunks_exact_mut(columns)
+                        .for_each(|row| row.copy_from_slice(first));
+                    y = end;
+                }
             }
-        } else {
-            double(picture, columns, self.head.frame.rows as usize, store);
         }
     }
 }

@@ -77,9 +77,12 @@ fn data(event: JsValue) -> String {
 /// Calls `call` with a study's UID, or with nothing, whenever a study changed; while the event stream is away, every
 /// few seconds. `live` says whether the stream is open. Ends with the owner it was called under.
 ///
+/// What happens while the stream is away is never sent, so opening it again counts as a change. Between drawing the
+/// page and its first opening something may have happened too: `unsettled` says whether that is to be asked for.
+///
 /// A page that shows a study ([`Desk::reading`]) says so by its stream. A page out of sight is not being read, and
 /// browsers have few connections to a server, so its stream ends until it is seen again.
-pub fn on_change(live: RwSignal<bool>, call: impl Fn(String) + 'static) {
+pub fn on_change(live: RwSignal<bool>, unsettled: impl Fn() -> bool + 'static, call: impl Fn(String) + 'static) {
     let desk = use_context::<Desk>();
     let reading = desk.and_then(|desk| desk.reading.get_untracked());
     let address = match &reading {
@@ -104,8 +107,8 @@ pub fn on_change(live: RwSignal<bool>, call: impl Fn(String) + 'static) {
     let first = Cell::new(true);
     let missed = reading.map(|study| study.0).unwrap_or_default();
     let opened = Listener::new(move |_| {
-        // What happened while the stream was away is not sent again: to this study, or to any.
-        if !first.replace(false) || live.try_get_untracked() == Some(false) {
+        if !first.replace(false) || live.try_get_untracked() == Some(false) || unsettled() {
+            // To this study, or to any.
             again(missed.clone());
         }
         live.try_set(true);

@@ -152,8 +152,9 @@ impl Default for Controller {
     }
 }
 
-/// The windows of the file in its order, then those made from its pixels.
-fn presets(frame: &Frame) -> Vec<Preset> {
+/// The windows of the file in its order, then those made from its pixels, of which every `grid`-th column and row is
+/// known.
+fn presets(frame: &Frame, grid: usize) -> Vec<Preset> {
     let of_file = frame.voi.iter().enumerate().map(|(index, voi)| {
         let name = match voi.explanation().map(str::trim).filter(|name| !name.is_empty()) {
             Some(name) => name.to_owned(),
@@ -163,10 +164,11 @@ fn presets(frame: &Frame) -> Vec<Preset> {
         Preset { name, voi: voi.clone() }
     });
     let mut all: Vec<Preset> = of_file.collect();
+    let histogram = frame.histogram(grid);
     for (name, tail) in [("percentile", PERCENTILE_TAIL), ("full range", 0.0)] {
         all.push(Preset {
             name: name.to_owned(),
-            voi: frame.percentile_window(tail),
+            voi: histogram.window(tail),
         });
     }
     // Two of one name could not be told apart.
@@ -221,9 +223,9 @@ impl Controller {
         }
     }
 
-    /// Shows a frame as its file says, or as the reader left it.
-    pub fn open(&mut self, frame: Rc<Frame>) {
-        let presets = presets(&frame);
+    /// Shows a frame as its file says, or as the reader left it; every `grid`-th column and row of it is known.
+    pub fn open(&mut self, frame: Rc<Frame>, grid: usize) {
+        let presets = presets(&frame, grid);
         self.presentation = Presentation {
             voi: presets.first().map(|preset| preset.voi.clone()),
             invert: false,
@@ -241,12 +243,12 @@ impl Controller {
 
     /// The same picture, better than before: view and window stay. A window that was made from the pixels is made
     /// anew from these.
-    pub fn refine(&mut self, frame: Rc<Frame>) {
+    pub fn refine(&mut self, frame: Rc<Frame>, grid: usize) {
         let Some(opened) = &self.opened else {
-            self.open(frame);
+            self.open(frame, grid);
             return;
         };
-        let presets = presets(&frame);
+        let presets = presets(&frame, grid);
         let chosen = opened
             .presets
             .iter()

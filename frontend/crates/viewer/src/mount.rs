@@ -203,7 +203,7 @@ impl Shared {
             let untouched = *self.kept.borrow() == self.inner.borrow().controller.kept();
             {
                 let mut inner = self.inner.borrow_mut();
-                inner.controller.refine(frame);
+                inner.controller.refine(frame, grid);
                 inner.grid = grid;
                 inner.upload();
             }
@@ -217,7 +217,7 @@ impl Shared {
             let mut inner = self.inner.borrow_mut();
             inner.progress = 1.0;
             inner.resize();
-            inner.controller.open(frame);
+            inner.controller.open(frame, grid);
             inner.grid = grid;
             inner.upload();
         }

@@ -192,7 +192,7 @@ impl Db {
         let Some(study) = find_study(&write.txn, study).await? else {
             return Ok(false);
         };
-        if !matches!(study.parsed_state()?, StudyState::Done | StudyState::Failed) {
+        if !study.parsed_state()?.is_settled() {
             return Ok(false);
         }
         let mut next = study.clone();
