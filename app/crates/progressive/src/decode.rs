@@ -401,9 +401,7 @@ impl Open {
             return;
         }
         self.dirty = false;
-        let columns = self.head.frame.columns as usize;
-        self.pixels.resize(columns * self.head.frame.rows as usize, 0);
-        let rows = self.head.frame.rows as usize;
+        let (columns, rows) = (self.head.frame.columns as usize, self.head.frame.rows as usize);
         let made;
         let (picture, step) = if self.step < self.head.first {
             made = self.first_picture();
@@ -412,32 +410,35 @@ impl Open {
             (&self.best, self.step)
         };
         let (numbers, pixels) = (&self.numbers, &mut self.pixels);
-        let mut store = |y: usize, row: &[i32]| numbers.store(row, &mut pixels[y * columns..(y + 1) * columns]);
-        match self.head.steps - step {
-            0 => (0..rows).for_each(|y| store(y, picture.row(y))),
-            // What is looked at longest, until the last rows are there.
-            1 => double(picture, columns, rows, store),
-            missing => {
-                let every = 1 << missing;
-                let mut known = vec![0; picture.width];
-                let mut y = 0;
-                for k in 0..picture.height {
-                    numbers.store(picture.row(k), &mut known);
-                    let end = if k + 1 == picture.height {
-                        rows
-                    } else {
-                        k * every + every / 2
-                    };
-                    let (first, repeated) = pixels[y * columns..end * columns].split_at_mut(columns);
-                    for (x, pixel) in first.iter_mut().enumerate() {
-                        *pixel = known[((x + every / 2) >> missing).min(known.len() - 1)];
-                    }
-                    repeated
-                        .chunks_exact_mut(columns)
-                        .for_each(|row| row.copy_from_slice(first));
-                    y = end;
+        let missing = self.head.steps - step;
+        if missing > 1 {
+            let every = 1 << missing;
+            let mut known = vec![0; picture.width];
+            let mut row = vec![0; columns];
+            pixels.clear();
+            for k in 0..picture.height {
+                numbers.store(picture.row(k), &mut known);
+                for (x, pixel) in row.iter_mut().enumerate() {
+                    *pixel = known[((x + every / 2) >> missing).min(known.len() - 1)];
+                }
+                let end = if k + 1 == picture.height {
+                    rows
+                } else {
+                    k * every + every / 2
+                };
+                while pixels.len() < end * columns {
+                    pixels.extend_from_slice(&row);
                 }
             }
+            return;
+        }
+        pixels.resize(columns * rows, 0);
+        let mut store = |y: usize, row: &[i32]| numbers.store(row, &mut pixels[y * columns..(y + 1) * columns]);
+        if missing == 0 {
+            (0..rows).for_each(|y| store(y, picture.row(y)));
+        } else {
+            // What is looked at longest, until the last rows are there.
+            double(picture, columns, rows, store);
         }
     }
 }

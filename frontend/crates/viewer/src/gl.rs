@@ -1,6 +1,6 @@
 //! Draws with WebGL2: 16-bit pixels and the table of levels as textures, everything else in the shader.
 
-use imaging::{DisplayLut, Frame, ResolvedView};
+use imaging::{DisplayLut, Frame, Presentation, ResolvedView, Sizes, ViewState};
 use js_sys::{Float32Array, Uint16Array};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
@@ -78,14 +78,27 @@ impl GlRenderer {
             height: place("u_height"),
             samples: place("u_samples"),
         };
-        Some(Self {
+        let mut renderer = Self {
             gl,
             program,
             uniforms,
             pixels: None,
             levels: None,
             picture: None,
-        })
+        };
+        renderer.rehearse();
+        Some(renderer)
+    }
+
+    /// Draws a single pixel, so that the driver has compiled the shaders when the first picture comes.
+    fn rehearse(&mut self) {
+        let frame = Frame::new(1, 1, 16, vec![0]);
+        if self.set_frame(&frame, 1).is_ok() {
+            self.set_levels(&Presentation::default().resolve(&frame));
+            self.draw(1, 1, &ViewState::default().resolve(Sizes::of(&frame, 1, 1)), None);
+            self.picture = None;
+        }
+        self.clear();
     }
 
     /// Uploads a frame's pixels: of every `grid`-th column and row, where those between are not known anyway.
@@ -142,7 +155,8 @@ impl GlRenderer {
             .map_err(|_| "the picture could not be handed to the graphics device".to_owned())?;
         }
         gl.pixel_storei(Gl::UNPACK_ROW_LENGTH, 0);
-        if gl.get_error() == Gl::OUT_OF_MEMORY {
+        // To ask costs a wait for the device, and a preview is small.
+        if grid == 1 && gl.get_error() == Gl::OUT_OF_MEMORY {
             return Err("the graphics device has too little memory for this picture".to_owned());
         }
         self.picture = Some(Picture {
