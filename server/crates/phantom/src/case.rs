@@ -505,23 +505,13 @@ impl Station {
     fn draw(config: &Config, view: View, request: &Request, seed: u64) -> Station {
         let room = request.station;
         let mut d = Draw::new(room.map_or(seed, |room| room.seed), stream::STATION);
-        let choice = d.weighted(&[0.2, 0.4, 0.25, 0.15]);
-        let look = d.weighted(&[0.16, 0.26, 0.26, 0.20, 0.12]);
-        // Plain film-like, MUSICA-like, harmonised, equalised, old CR with one unsharp mask. How far the large scale
-        // is held back and detail brought out was set against the hips of the corpus, see the README.
-        let (base_gain, detail_gain, base_sigma) = match look {
-            0 => (d.uniform(0.75, 1.0), d.uniform(1.0, 1.2), d.uniform(10.0, 20.0)),
-            1 => (d.uniform(0.40, 0.75), d.uniform(1.0, 1.4), d.uniform(8.0, 16.0)),
-            2 => (d.uniform(0.35, 0.65), d.uniform(1.0, 1.5), d.uniform(10.0, 20.0)),
-            3 => (d.uniform(0.35, 0.65), d.uniform(0.9, 1.3), d.uniform(12.0, 20.0)),
-            _ => (d.uniform(0.70, 1.0), d.uniform(1.0, 1.2), d.uniform(8.0, 14.0)),
-        };
-        let (edge_gain, edge_sigma) = match look {
-            0 => (d.uniform(0.0, 0.4), d.uniform(0.3, 0.8)),
-            4 => (d.uniform(0.3, 0.8), d.uniform(0.8, 2.0)),
-            _ => (d.uniform(0.0, 0.6), d.uniform(0.3, 1.2)),
-        };
-        let dark = d.chance(0.65);
+        let priors = &config.stations;
+        let choice = d.weighted(&priors.spectra);
+        let look = &priors.looks[d.weighted(&priors.looks.map(|look| look.weight))];
+        let (base_gain, detail_gain) = (d.within(look.base_gain), d.within(look.detail_gain));
+        let base_sigma = d.within(look.base_sigma);
+        let (edge_gain, edge_sigma) = (d.within(look.edge_gain), d.within(look.edge_sigma));
+        let dark = d.chance(priors.dark);
         let bright_view = matches!(view, View::Chest | View::LumbarSpine | View::LateralHip);
         let mut processing = Processing {
             base_gain,
@@ -529,22 +519,26 @@ impl Station {
             base_sigma,
             edge_gain,
             edge_sigma,
-            black: d.uniform(0.0, if bright_view { 0.28 } else { 0.10 }),
-            white: if dark {
-                d.uniform(0.50, 0.75)
+            black: d.within(if bright_view { priors.black_bright } else { priors.black }),
+            white: d.within(if dark { priors.white_dark } else { priors.white }),
+            curve: if d.chance(priors.straight) {
+                0.0
             } else {
-                d.uniform(0.72, 0.97)
+                d.within(priors.curve)
             },
-            curve: if d.chance(0.5) { 0.0 } else { d.uniform(0.3, 0.9) },
-            gamma: if bright_view || d.chance(0.22) {
-                d.uniform(0.75, 1.5)
+            gamma: if bright_view || d.chance(priors.low_gamma) {
+                d.within(priors.gamma_low)
             } else {
-                d.uniform(1.3, 2.9)
+                d.within(priors.gamma)
             },
             bits: [10, 12, 12, 12, 13, 14, 14, 15][d.below(8)],
             monochrome1: d.chance(config.monochrome1),
-            window: if d.chance(0.6) { 1.0 } else { d.uniform(0.55, 0.95) },
-            sigmoid: d.chance(0.08),
+            window: if d.chance(priors.full_window) {
+                1.0
+            } else {
+                d.within(priors.window)
+            },
+            sigmoid: d.chance(priors.sigmoid),
             table: d.chance(config.lut_sequence),
         };
         if let Some(room) = room {
@@ -553,10 +547,10 @@ impl Station {
             // Distance and dose differ from film to film.
             d = Draw::new(seed, stream::STATION);
         }
-        let distance = if view == View::Chest && d.chance(0.45) {
-            d.uniform(1500.0, 1850.0)
+        let distance = if view == View::Chest && d.chance(priors.wall_chest) {
+            d.within(priors.distance_wall)
         } else {
-            d.uniform(1000.0, 1160.0)
+            d.within(priors.distance)
         };
         let dose = if matches!(view, View::Knee) { 6.0 } else { 3.0 }
             * (config.dose_spread * d.normal().clamp(-2.2, 2.2)).exp();
@@ -565,9 +559,9 @@ impl Station {
             processing,
             distance,
             dose,
-            dqe: d.uniform(0.28, 0.68),
-            scatter: d.uniform(0.15, 0.7),
-            heel: d.gauss(0.0, 0.03),
+            dqe: d.within(priors.dqe),
+            scatter: d.within(priors.scatter),
+            heel: d.gauss(0.0, priors.heel),
         }
     }
 }
@@ -754,7 +748,7 @@ fn trunk(
         let metal = request
             .hip_metal
             .map_or(metal, |told| told[side as usize].filter(|_| !here));
-        let fracture = here.then(|| Fracture::draw(kind, &femur, wanted.severity, occult, luck));
+        let fracture = here.then(|| Fracture::draw(&config.fractures, kind, &femur, wanted.severity, occult, luck));
         let turn = anteversion - internal + if paget { 0.0 } else { p.gauss(0.0, 2.0) };
         let leg = Pose::turn_y(turn)
             .then(&Pose::turn_x(-flexion))

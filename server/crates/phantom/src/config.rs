@@ -80,12 +80,267 @@ impl SexPriors {
     }
 }
 
+/// Ends of a uniform prior, or of a range that a severity of 0 to 1 runs through.
+pub type Span = [f32; 2];
+
+/// How the parts of one kind of fracture lie to each other: mm and degrees, first as little displaced as the kind
+/// allows, then as much. All are priors, set so that pictures look like those of the kind's description; where a kind
+/// has no such movement both ends are 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Displacement {
+    pub gap: Span,
+    /// Of the head's fragment in the picture's plane, + valgus. Of Garden II and IV it does not go with severity.
+    pub head_turn: Span,
+    /// Backwards; does not go with severity.
+    pub head_tilt: Span,
+    /// Of the far fragment: lateral, up.
+    pub lateral: Span,
+    pub up: Span,
+    /// Negative where it goes back; does not go with severity.
+    pub forward: Span,
+    /// External rotation of the far fragment.
+    pub external: Span,
+    /// Between the fragments. Of subtrochanteric fractures it does not go with severity.
+    pub varus: Span,
+    /// Crushed cancellous bone, thickness.
+    pub impaction: Span,
+}
+
+/// Displacement of every kind, in the order of [`crate::FractureKind::ALL`], and what else is drawn of a fracture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FracturePriors {
+    pub displacement: [Displacement; 9],
+    /// Share of Garden III that are impacted.
+    pub impacted_garden_iii: f32,
+    /// Share of A3 with a lesser trochanter that broke off; of A2 all have it.
+    pub lesser_a3: f32,
+    /// Share of fractures of the neck that are subcapital, the others being transcervical (prior).
+    pub subcapital: f32,
+    /// Level of subcapital, transcervical and basicervical fractures along the neck, in head radii.
+    pub subcapital_level: Span,
+    pub transcervical_level: Span,
+    pub basicervical_level: Span,
+    /// Angle of Pauwels, degrees.
+    pub pauwels: Normal,
+    /// Height of the teeth of the fracture's plane, mm.
+    pub jag: Span,
+}
+
+impl Default for FracturePriors {
+    fn default() -> Self {
+        let garden_i = Displacement {
+            gap: [0.15, 0.15],
+            head_turn: [5.0, 17.0],
+            head_tilt: [0.0, 18.0],
+            lateral: [-0.8, -3.2],
+            up: [0.3, 1.5],
+            external: [0.0, 18.0],
+            impaction: [1.0, 3.5],
+            ..Displacement::default()
+        };
+        let garden_ii = Displacement {
+            gap: [0.4, 1.6],
+            head_turn: [-2.0, 2.0],
+            head_tilt: [0.0, 8.0],
+            lateral: [0.0, 0.8],
+            up: [0.0, 1.6],
+            external: [0.0, 18.0],
+            ..Displacement::default()
+        };
+        let garden_iii = Displacement {
+            gap: [0.8, 4.0],
+            head_turn: [-12.0, -32.0],
+            head_tilt: [5.0, 30.0],
+            lateral: [0.0, 5.0],
+            up: [5.0, 13.0],
+            forward: [0.0, -6.0],
+            external: [15.0, 45.0],
+            impaction: [1.5, 1.5],
+            ..Displacement::default()
+        };
+        let garden_iv = Displacement {
+            gap: [1.5, 6.0],
+            // Mean and standard deviation of 5 each way.
+            head_turn: [-8.0, 2.0],
+            head_tilt: [0.0, 25.0],
+            lateral: [2.0, 10.0],
+            up: [11.0, 27.0],
+            forward: [-2.0, -10.0],
+            external: [25.0, 60.0],
+            ..Displacement::default()
+        };
+        let basicervical = Displacement {
+            gap: [0.6, 3.0],
+            lateral: [0.0, 4.0],
+            up: [0.5, 12.0],
+            external: [5.0, 45.0],
+            varus: [2.0, 25.0],
+            ..Displacement::default()
+        };
+        let a1 = Displacement {
+            gap: [0.5, 2.5],
+            lateral: [0.0, 3.0],
+            up: [0.5, 9.0],
+            external: [5.0, 40.0],
+            varus: [0.0, 16.0],
+            ..Displacement::default()
+        };
+        let a2 = Displacement {
+            gap: [1.0, 5.0],
+            lateral: [-2.0, 6.0],
+            up: [5.0, 28.0],
+            forward: [0.0, -5.0],
+            external: [25.0, 75.0],
+            varus: [12.0, 38.0],
+            ..Displacement::default()
+        };
+        let a3 = Displacement {
+            gap: [1.0, 5.0],
+            lateral: [-4.0, -24.0],
+            up: [0.0, 18.0],
+            external: [10.0, 50.0],
+            varus: [0.0, 22.0],
+            ..Displacement::default()
+        };
+        let subtrochanteric = Displacement {
+            gap: [1.0, 5.0],
+            lateral: [0.0, -22.0],
+            up: [0.0, 26.0],
+            forward: [0.0, -10.0],
+            external: [10.0, 60.0],
+            // Mean and standard deviation of 8 each way.
+            varus: [-2.0, 14.0],
+            ..Displacement::default()
+        };
+        Self {
+            displacement: [
+                garden_i,
+                garden_ii,
+                garden_iii,
+                garden_iv,
+                basicervical,
+                a1,
+                a2,
+                a3,
+                subtrochanteric,
+            ],
+            impacted_garden_iii: 0.3,
+            lesser_a3: 0.4,
+            subcapital: 0.83,
+            subcapital_level: [0.75, 1.1],
+            transcervical_level: [1.1, 1.65],
+            basicervical_level: [1.8, 2.2],
+            pauwels: normal(50.0, 10.0),
+            jag: [0.5, 1.6],
+        }
+    }
+}
+
+/// How one kind of station shows its pictures, see [`crate::Processing`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Look {
+    pub weight: f32,
+    pub base_gain: Span,
+    pub detail_gain: Span,
+    /// mm.
+    pub base_sigma: Span,
+    pub edge_gain: Span,
+    /// mm.
+    pub edge_sigma: Span,
+}
+
+/// Of a room: its processing, dose and tube. Priors but where said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StationPriors {
+    /// Plain film-like, MUSICA-like, harmonised, equalised, old CR with one unsharp mask. How far the large scale is
+    /// held back and detail brought out was set against the hips of the corpus, see the README.
+    pub looks: [Look; 5],
+    /// Weights of the tubes' spectra, from soft to hard.
+    pub spectra: [f32; 4],
+    /// Grey of the thinnest anatomy, of pelvis and knee and of the other views.
+    pub black: Span,
+    pub black_bright: Span,
+    /// Share of rooms whose densest anatomy is dark, and its grey there and elsewhere.
+    pub dark: f32,
+    pub white_dark: Span,
+    pub white: Span,
+    /// Share without an S-curve, and its steepness elsewhere.
+    pub straight: f32,
+    pub curve: Span,
+    /// Share of pelvis and knee with the gamma of the other views, and both.
+    pub low_gamma: f32,
+    pub gamma_low: Span,
+    pub gamma: Span,
+    /// Share whose window spans the whole stored range, and its share of it elsewhere.
+    pub full_window: f32,
+    pub window: Span,
+    pub sigmoid: f32,
+    /// Share of chests at the wall, and the distances of tube and detector, mm.
+    pub wall_chest: f32,
+    pub distance_wall: Span,
+    pub distance: Span,
+    /// Detective quantum efficiency, share of scatter behind the grid, spread of the heel effect.
+    pub dqe: Span,
+    pub scatter: Span,
+    pub heel: f32,
+}
+
+impl Default for StationPriors {
+    fn default() -> Self {
+        let look = |weight, base_gain, detail_gain, base_sigma, edge_gain, edge_sigma| Look {
+            weight,
+            base_gain,
+            detail_gain,
+            base_sigma,
+            edge_gain,
+            edge_sigma,
+        };
+        let (soft, film, mask) = ([0.0, 0.6], [0.0, 0.4], [0.3, 0.8]);
+        Self {
+            looks: [
+                look(0.16, [0.75, 1.0], [1.0, 1.2], [10.0, 20.0], film, [0.3, 0.8]),
+                look(0.26, [0.40, 0.75], [1.0, 1.4], [8.0, 16.0], soft, [0.3, 1.2]),
+                look(0.26, [0.35, 0.65], [1.0, 1.5], [10.0, 20.0], soft, [0.3, 1.2]),
+                look(0.20, [0.35, 0.65], [0.9, 1.3], [12.0, 20.0], soft, [0.3, 1.2]),
+                look(0.12, [0.70, 1.0], [1.0, 1.2], [8.0, 14.0], mask, [0.8, 2.0]),
+            ],
+            spectra: [0.2, 0.4, 0.25, 0.15],
+            black: [0.0, 0.10],
+            black_bright: [0.0, 0.28],
+            dark: 0.65,
+            white_dark: [0.50, 0.75],
+            white: [0.72, 0.97],
+            straight: 0.5,
+            curve: [0.3, 0.9],
+            low_gamma: 0.22,
+            gamma_low: [0.75, 1.5],
+            gamma: [1.3, 2.9],
+            full_window: 0.6,
+            window: [0.55, 0.95],
+            sigmoid: 0.08,
+            wall_chest: 0.45,
+            distance_wall: [1500.0, 1850.0],
+            distance: [1000.0, 1160.0],
+            dqe: [0.28, 0.68],
+            scatter: [0.15, 0.7],
+            heel: 0.03,
+        }
+    }
+}
+
 /// How often what is seen. Shares of 0 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub women: SexPriors,
     pub men: SexPriors,
+    /// What a fracture looks like.
+    pub fractures: FracturePriors,
+    pub stations: StationPriors,
     /// Share of women among films of the pelvis (prior 0.60-0.65).
     pub female: f32,
     /// Share of children and adolescents (2-17 years).
@@ -157,6 +412,8 @@ impl Default for Config {
         Self {
             women: SexPriors::women(),
             men: SexPriors::men(),
+            fractures: FracturePriors::default(),
+            stations: StationPriors::default(),
             female: 0.62,
             immature: 0.14,
             young_adult: 0.30,

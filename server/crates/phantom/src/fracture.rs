@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::anatomy::femur::Femur;
+use crate::config::{FracturePriors, Span};
 use crate::math::{Draw, Pose, V3, v};
 use crate::solid::{Clip, Cone, Group};
 
@@ -129,102 +130,81 @@ pub struct Fracture {
 }
 
 impl Fracture {
-    pub fn draw(kind: FractureKind, femur: &Femur, severity: Option<f32>, occult: bool, draw: &mut Draw) -> Fracture {
+    /// `much` of a displacement's spans is the severity: 0 as little displaced as the kind allows, 1 as much.
+    pub fn draw(
+        priors: &FracturePriors,
+        kind: FractureKind,
+        femur: &Femur,
+        severity: Option<f32>,
+        occult: bool,
+        draw: &mut Draw,
+    ) -> Fracture {
         let r = femur.head_radius;
         let axis = femur.neck_axis();
         let j = femur.junction();
         let much = severity.unwrap_or_else(|| draw.uniform(0.0, 1.0)).clamp(0.0, 1.0);
-        let between = |low: f32, high: f32| low + (high - low) * much;
+        let between = |[low, high]: Span| low + (high - low) * much;
         let k = r / 22.5;
         let s = femur.shaft_radius;
         let lesser = femur.lesser_tip();
+        let p = &priors.displacement[kind as usize];
         let mut f = Fracture {
             kind,
             occult,
             point: V3::default(),
             normal: axis,
-            jag: draw.uniform(0.5, 1.6),
+            jag: draw.within(priors.jag),
             phase: draw.uniform(0.0, 10.0),
-            gap: 0.4,
-            head_turn: 0.0,
+            gap: between(p.gap),
+            head_turn: between(p.head_turn),
             head_tilt: 0.0,
-            shift: V3::default(),
-            external: 0.0,
-            varus: 0.0,
+            shift: v(between(p.lateral), between(p.up), 0.0),
+            external: between(p.external),
+            varus: between(p.varus),
             lesser_fragment: None,
             pieces: Vec::new(),
-            impaction: 0.0,
+            impaction: between(p.impaction),
             displacement: 0.0,
         };
         // Level along the neck in head radii: subcapital, transcervical or basicervical.
         let level = if kind == FractureKind::Basicervical {
-            draw.uniform(1.8, 2.2)
-        } else if draw.chance(0.83) {
-            draw.uniform(0.75, 1.1)
+            draw.within(priors.basicervical_level)
+        } else if draw.chance(priors.subcapital) {
+            draw.within(priors.subcapital_level)
         } else {
-            draw.uniform(1.1, 1.65)
+            draw.within(priors.transcervical_level)
         };
-        let pauwels = draw.gauss(50.0, 10.0).to_radians();
+        let pauwels = draw.gauss(priors.pauwels.mean, priors.pauwels.sd).to_radians();
         let back = draw.gauss(0.0, 0.18);
+        // What does not go with severity. The order of these draws is part of a seed's picture.
         match kind {
-            FractureKind::GardenI => {
-                f.gap = 0.15;
-                f.head_turn = between(5.0, 17.0);
-                f.head_tilt = draw.uniform(0.0, 18.0);
-                f.shift = v(-between(0.8, 3.2), between(0.3, 1.5), 0.0);
-                f.external = between(0.0, 18.0);
-                f.impaction = between(1.0, 3.5);
-            }
+            FractureKind::GardenI => f.head_tilt = draw.within(p.head_tilt),
             FractureKind::GardenII => {
-                f.gap = between(0.4, 1.6);
-                f.head_tilt = draw.uniform(0.0, 8.0);
-                f.head_turn = draw.uniform(-2.0, 2.0);
-                f.shift = v(between(0.0, 0.8), between(0.0, 1.6), 0.0);
-                f.external = between(0.0, 18.0);
+                f.head_tilt = draw.within(p.head_tilt);
+                f.head_turn = draw.within(p.head_turn);
             }
             FractureKind::GardenIII => {
-                f.gap = between(0.8, 4.0);
-                f.head_turn = -between(12.0, 32.0);
-                f.head_tilt = draw.uniform(5.0, 30.0);
-                f.shift = v(between(0.0, 5.0), between(5.0, 13.0), -draw.uniform(0.0, 6.0));
-                f.external = between(15.0, 45.0);
-                f.impaction = if draw.chance(0.3) { 1.5 } else { 0.0 };
+                f.head_tilt = draw.within(p.head_tilt);
+                f.shift.z = draw.within(p.forward);
+                if !draw.chance(priors.impacted_garden_iii) {
+                    f.impaction = 0.0;
+                }
             }
             FractureKind::GardenIV => {
-                f.gap = between(1.5, 6.0);
-                f.head_turn = draw.gauss(-3.0, 5.0);
-                f.head_tilt = draw.uniform(0.0, 25.0);
-                f.shift = v(between(2.0, 10.0), between(11.0, 27.0), -draw.uniform(2.0, 10.0));
-                f.external = between(25.0, 60.0);
+                f.head_turn = draw.about(p.head_turn);
+                f.head_tilt = draw.within(p.head_tilt);
+                f.shift.z = draw.within(p.forward);
             }
-            FractureKind::Basicervical => {
-                f.gap = between(0.6, 3.0);
-                f.shift = v(between(0.0, 4.0), between(0.5, 12.0), 0.0);
-                f.external = between(5.0, 45.0);
-                f.varus = between(2.0, 25.0);
-            }
-            FractureKind::TrochantericA1 => {
-                f.gap = between(0.5, 2.5);
-                f.shift = v(between(0.0, 3.0), between(0.5, 9.0), 0.0);
-                f.external = between(5.0, 40.0);
-                f.varus = between(0.0, 16.0);
-            }
+            FractureKind::Basicervical | FractureKind::TrochantericA1 => {}
             FractureKind::TrochantericA2 => {
-                f.gap = between(1.0, 5.0);
-                f.shift = v(between(-2.0, 6.0), between(5.0, 28.0), -draw.uniform(0.0, 5.0));
-                f.external = between(25.0, 75.0);
-                f.varus = between(12.0, 38.0);
+                f.shift.z = draw.within(p.forward);
                 f.lesser_fragment = Some((
                     v(-draw.uniform(2.0, 13.0), draw.uniform(2.0, 16.0), 2.0),
                     draw.uniform(-25.0, 25.0),
                 ));
             }
             FractureKind::TrochantericA3 => {
-                f.gap = between(1.0, 5.0);
-                f.shift = v(-between(4.0, 24.0), between(0.0, 18.0), 0.0);
-                f.external = between(10.0, 50.0);
-                f.varus = between(0.0, 22.0);
-                if draw.chance(0.4) {
+                if draw.chance(priors.lesser_a3) {
                     f.lesser_fragment = Some((
                         v(-draw.uniform(1.0, 9.0), draw.uniform(1.0, 9.0), 1.0),
                         draw.uniform(-15.0, 15.0),
@@ -232,10 +212,8 @@ impl Fracture {
                 }
             }
             FractureKind::Subtrochanteric => {
-                f.gap = between(1.0, 5.0);
-                f.shift = v(-between(0.0, 22.0), between(0.0, 26.0), -draw.uniform(0.0, 10.0));
-                f.external = between(10.0, 60.0);
-                f.varus = draw.gauss(6.0, 8.0);
+                f.shift.z = draw.within(p.forward);
+                f.varus = draw.about(p.varus);
             }
         }
         match kind.location() {

@@ -25,7 +25,7 @@ pub use anatomy::pelvis::Hemipelvis;
 pub use anatomy::soft::Body;
 pub use case::{Case, Request, StationRequest};
 pub use clutter::Clutter;
-pub use config::{Config, Normal, SexPriors};
+pub use config::{Config, Displacement, FracturePriors, Look, Normal, SexPriors, Span, StationPriors};
 pub use fracture::{Fracture, FractureKind, FractureLocation, FractureRequest, Side};
 pub use metal::MetalKind;
 pub use process::Processing;

@@ -178,6 +178,14 @@ impl Draw {
     pub fn uniform(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * self.0.random::<f32>()
     }
+    /// Uniform between both ends.
+    pub fn within(&mut self, [low, high]: [f32; 2]) -> f32 {
+        self.uniform(low, high)
+    }
+    /// Normal with these two one standard deviation from its mean, cut at 2.5 of them.
+    pub fn about(&mut self, [low, high]: [f32; 2]) -> f32 {
+        self.gauss((low + high) * 0.5, (high - low) * 0.5)
+    }
     pub fn chance(&mut self, probability: f32) -> bool {
         self.0.random::<f32>() < probability
     }
