@@ -15,6 +15,7 @@ pub fn result(result: ResultSummary) -> &'static str {
     match result {
         ResultSummary::Pending => "No result yet",
         ResultSummary::Excluded => "Set aside, not read",
+        ResultSummary::Partial => "No fracture seen, not all read",
         ResultSummary::Negative => "No fracture seen",
         ResultSummary::Doubtful => "Doubtful",
         ResultSummary::Definite => "Fracture suspected",

@@ -193,7 +193,7 @@ export async function demoIsRead(page: Page): Promise<void> {
 export async function openBoxedStudy(page: Page): Promise<void> {
   await demoIsRead(page);
   const row = page.locator('table.worklist tbody tr', {
-    has: page.locator('.result-definite, .result-doubtful, .result-negative'),
+    has: page.locator('.result-definite, .result-doubtful, .result-partial, .result-negative'),
     // Never a real radiograph: a screenshot of this page is part of the project.
     hasText: 'SIMULATED',
   });

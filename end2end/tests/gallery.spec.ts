@@ -19,6 +19,8 @@ for (const { number, name, view } of GALLERY) {
     const panel = page.locator('.study-panel');
     await expect(panel).toContainText('SIMULATED');
     await expect(page.locator('.image-card[aria-current]')).toContainText(view);
+    // One hip holds metal, and the list does not pass over it.
+    if (name === 'metal') await expect(panel).toContainText(/metal/i);
     if (name === 'wrong-view') await expect(panel).toContainText('Set aside');
     await page.screenshot({ path: screenshotPath(`${name}.jpg`), type: 'jpeg', quality: 82 });
   });

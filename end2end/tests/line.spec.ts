@@ -163,7 +163,7 @@ test.describe('without a server', () => {
       await page.getByRole('button', { name: /sign in/i }).click();
       await ready(page);
       const row = page.locator('table.worklist tbody tr', {
-        has: page.locator('.result-definite, .result-doubtful, .result-negative'),
+        has: page.locator('.result-definite, .result-doubtful, .result-partial, .result-negative'),
       });
       await expect(async () => {
         await page.reload();

@@ -5,13 +5,15 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use app::backend::Caller;
 use argon2::Argon2;
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use domain::{AccountId, Timestamp, User};
 use rand::Rng;
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 use tower_sessions::Session;
 
 use crate::clock;
@@ -23,12 +25,20 @@ pub const PASSWORD_MINIMUM: usize = 12;
 const SIGNED_IN: &str = "signed_in";
 
 /// What a session remembers of its sign-in.
-#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 struct SignedIn {
     account: AccountId,
     at: Timestamp,
     /// When the idle clock was last set back.
     seen: Timestamp,
+    /// The password it was made with, see [`mark`]: a new one ends the session. Empty in sessions of before.
+    #[serde(default)]
+    password: String,
+}
+
+/// Tells one stored password from another and nothing about either.
+fn mark(hash: &str) -> String {
+    hex::encode(Sha256::digest(hash.as_bytes()))
 }
 
 /// Hashes with argon2id and its default cost; about 50 ms, so never on the async threads.
@@ -69,10 +79,22 @@ pub fn generate_password() -> String {
 }
 
 /// Slows the guessing of passwords: after five refusals of one name from one address, that pair waits a
-/// minute. Owned by [`crate::state::AppState`]; in memory, because a restart is no help to a guesser.
-#[derive(Debug, Default)]
+/// minute. Owned by [`crate::state::AppState`]; in memory, because a restart is no help to a guesser. Names are keys
+/// ([`db::name_key`]), since one account has many spellings.
+#[derive(Debug)]
 pub struct Brake {
     refusals: Mutex<HashMap<(String, IpAddr), (u32, Instant)>>,
+    /// Passwords are looked at two at a time, so that tries side by side are counted before the next ones.
+    looking: Semaphore,
+}
+
+impl Default for Brake {
+    fn default() -> Self {
+        Self {
+            refusals: Mutex::default(),
+            looking: Semaphore::new(2),
+        }
+    }
 }
 
 impl Brake {
@@ -123,7 +145,10 @@ pub enum Verdict {
 /// # Errors
 /// The database cannot be asked.
 pub async fn check(db: &db::Db, brake: &Brake, name: &str, password: &str, from: IpAddr) -> Result<Verdict, db::Error> {
-    if brake.blocked(name, from) {
+    let key = db::name_key(name);
+    // It is never closed.
+    let _turn = brake.looking.acquire().await;
+    if brake.blocked(&key, from) {
         return Ok(Verdict::Wait);
     }
     let found = db.user_by_name(name).await?;
@@ -135,11 +160,11 @@ pub async fn check(db: &db::Db, brake: &Brake, name: &str, password: &str, from:
     let right = verify_password(password.to_owned(), hash).await;
     match user {
         Some(user) if right && !user.disabled => {
-            brake.forgive(name, from);
+            brake.forgive(&key, from);
             Ok(Verdict::Welcome(user))
         }
         _ => {
-            brake.refused(name, from);
+            brake.refused(&key, from);
             Ok(Verdict::Refused)
         }
     }
@@ -152,20 +177,19 @@ const UNKNOWN_NAME_HASH: &str =
 /// Puts a fresh sign-in into the session, under a new id.
 ///
 /// # Errors
-/// The session cannot be kept.
-pub async fn sign_in(session: &Session, user: &User) -> Result<(), tower_sessions::session::Error> {
+/// The session cannot be kept, or the account is gone.
+pub async fn sign_in(session: &Session, db: &db::Db, user: &User) -> anyhow::Result<()> {
     session.cycle_id().await?;
     let now = clock::now();
-    session
-        .insert(
-            SIGNED_IN,
-            SignedIn {
-                account: user.id,
-                at: now,
-                seen: now,
-            },
-        )
-        .await
+    let (_, hash) = db.user_with_hash(user.id).await?.context("the account is gone")?;
+    let signed_in = SignedIn {
+        account: user.id,
+        at: now,
+        seen: now,
+        password: mark(&hash),
+    };
+    session.insert(SIGNED_IN, signed_in).await?;
+    Ok(())
 }
 
 /// How long sessions last.
@@ -192,7 +216,7 @@ pub enum Activity {
     Own,
 }
 
-/// The session's account, where it is signed in and neither too old nor disabled.
+/// The session's account, where it is signed in, neither too old nor disabled, and its password still the same.
 ///
 /// # Errors
 /// The session or the database cannot be read.
@@ -206,7 +230,9 @@ pub async fn of_session(
         return Ok(None);
     };
     let now = clock::now();
-    let user = db.user(signed_in.account).await?.filter(|user| !user.disabled);
+    let user = db.user_with_hash(signed_in.account).await?;
+    let user = user.filter(|(user, hash)| !user.disabled && mark(hash) == signed_in.password);
+    let user = user.map(|(user, _)| user);
     let milliseconds = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     if user.is_none() || now.0 - signed_in.at.0 > milliseconds(limits.absolute) {
         session.flush().await?;

@@ -75,11 +75,26 @@ fn case(study: u64, instance: u32, request: &Request) -> Case {
     Case::draw(&Config::default(), request, study * 16 + u64::from(instance))
 }
 
-/// Simulates `count` studies into a database that has none; otherwise does nothing.
+/// The setting that says that demonstration studies are being made.
+const UNDER_WAY: &str = "demonstration_under_way";
+
+/// Whether the database has no study, or those of a server that was stopped while it made them. Notes that they are
+/// under way.
+async fn wanted(db: &db::Db) -> Result<bool, db::Error> {
+    let empty = db.counts().await?.iter().all(|(_, studies)| *studies == 0);
+    let wanted = empty || db.setting(UNDER_WAY).await?.as_deref() == Some("true");
+    if wanted {
+        db.set_setting(UNDER_WAY, "true").await?;
+    }
+    Ok(wanted)
+}
+
+/// Simulates `count` studies into a database that has none; otherwise does nothing. Goes on where it was stopped: what
+/// is there already is the same instance again.
 pub async fn fill(db: db::Db, ingest: Arc<Ingest>, count: u32) {
-    match db.counts().await {
-        Ok(counts) if counts.iter().all(|(_, studies)| *studies == 0) => {}
-        Ok(_) => return,
+    match wanted(&db).await {
+        Ok(true) => {}
+        Ok(false) => return,
         Err(error) => {
             tracing::error!(error = %error, "cannot count the studies; no demonstration studies made");
             return;
@@ -122,6 +137,9 @@ pub async fn fill(db: db::Db, ingest: Arc<Ingest>, count: u32) {
                 tracing::error!(reason = refused.reason, "a demonstration study was refused");
             }
         }
+    }
+    if let Err(error) = db.set_setting(UNDER_WAY, "false").await {
+        tracing::error!(%error, "cannot note that the demonstration studies are made");
     }
 }
 

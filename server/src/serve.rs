@@ -40,9 +40,7 @@ impl Services {
     /// # Errors
     /// A folder that cannot be written, or a database that cannot be opened or migrated.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(&config.data)
-            .with_context(|| format!("cannot create the data folder {}", config.data.display()))?;
-        restrict(&config.data)?;
+        make_data_folder(&config.data)?;
         let db = db::Db::connect(&config.database_url())
             .await
             .context("cannot open the database")?;
@@ -112,6 +110,11 @@ fn restrict(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn make_data_folder(data: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(data).with_context(|| format!("cannot create the data folder {}", data.display()))?;
+    restrict(data)
+}
+
 /// One server over a data folder at a time: a second one would take the first one's work away. The system lets go
 /// of the lock with the process, however that ends.
 fn lock(data: &Path) -> anyhow::Result<File> {
@@ -171,9 +174,8 @@ pub struct ServeOptions {
 /// # Errors
 /// Anything that keeps the server from starting, in words.
 pub async fn run(config: Config, options: ServeOptions) -> anyhow::Result<()> {
-    let services = Services::open(config).await?;
-    let config = services.config.clone();
-    // Before anything is said or changed: whether this server can run at all.
+    // Before anything is said or changed, also in the database: whether this server can run at all.
+    make_data_folder(&config.data)?;
     let _lock = lock(&config.data)?;
     let socket = tokio::net::TcpListener::bind(config.listen).await.with_context(|| {
         format!(
@@ -181,6 +183,8 @@ pub async fn run(config: Config, options: ServeOptions) -> anyhow::Result<()> {
             config.listen
         )
     })?;
+    let services = Services::open(config).await?;
+    let config = services.config.clone();
     let analyser = if options.worker {
         Some(services.load_networks().await?)
     } else {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use db::Claim;
-use domain::{ImageReading, StudyUid, Timestamp};
+use domain::{ImageReading, ReadingStatus, StudyUid, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 
@@ -256,7 +256,8 @@ impl Worker {
         let decoded = decoded.map(|(_, frame)| frame);
         let analyser = self.analyser.clone();
         let (storage, sha256) = (self.storage.clone(), instance.sha256.clone());
-        tokio::task::spawn_blocking(move || {
+        let opened = decoded.is_ok();
+        let reading = tokio::task::spawn_blocking(move || {
             // The reading stands without it, and whoever looks first makes it again.
             if let Ok(frame) = &decoded
                 && let Err(error) = derived::make(&storage, &sha256, frame)
@@ -266,7 +267,13 @@ impl Worker {
             inference::read(&*analyser, ids, decoded, decode)
         })
         .await
-        .map_err(|_| Failure::Words("the analysis broke off".to_owned()))
+        .map_err(|_| Failure::Words("the analysis broke off".to_owned()))?;
+        // A file that does not open stays so; a network that fails on a sound picture may not fail again.
+        if opened && reading.status == ReadingStatus::Error {
+            let reason = reading.reason.as_deref().unwrap_or("no reason given");
+            return Err(Failure::Words(format!("the networks failed: {reason}")));
+        }
+        Ok(reading)
     }
 }
 

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use crate::words;
 
-/// The shape of a result: a full diamond, a dashed one, a ring, a struck ring, three dots.
+/// The shape of a result: a full diamond, a dashed one, a ring, half a ring, a struck ring, three dots.
 #[component]
 pub fn ResultMark(result: ResultSummary) -> impl IntoView {
     let shape = match result {
@@ -17,6 +17,13 @@ pub fn ResultMark(result: ResultSummary) -> impl IntoView {
         ResultSummary::Negative => {
             view! { <circle cx="8" cy="8" r="5" fill="none" stroke="currentColor" stroke-width="1.5"/> }.into_any()
         }
+        ResultSummary::Partial => view! {
+            <g fill="none" stroke="currentColor" stroke-width="1.5">
+                <path d="M8 3a5 5 0 0 0 0 10"/>
+                <path d="M8 3a5 5 0 0 1 0 10" stroke-dasharray="1.6 2"/>
+            </g>
+        }
+        .into_any(),
         ResultSummary::Excluded => view! {
             <g fill="none" stroke="currentColor" stroke-width="1.5">
                 <circle cx="8" cy="8" r="6"/>

@@ -37,6 +37,7 @@ pub fn AboutPage() -> impl IntoView {
                         (ResultSummary::Definite, "A score above the higher threshold. A solid box on the picture."),
                         (ResultSummary::Doubtful, "A score between the two thresholds: look again. A dashed box."),
                         (ResultSummary::Negative, "A score below the lower threshold. A thin grey box."),
+                        (ResultSummary::Partial, "The hips that were read show no fracture; another was set aside, or an image failed. Look yourself."),
                         (ResultSummary::Excluded, "Metal, another view, or no hip found: there is no score. Look yourself."),
                         (ResultSummary::Pending, "Not analysed yet, or the analysis failed: the state says which."),
                     ]

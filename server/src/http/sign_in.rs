@@ -29,7 +29,7 @@ pub async fn sign_in(
     let name = credentials.name.trim();
     match auth::check(&state.db, &state.brake, name, &credentials.password, from).await? {
         Verdict::Welcome(user) => {
-            auth::sign_in(&session, &user).await.map_err(anyhow::Error::from)?;
+            auth::sign_in(&session, &state.db, &user).await?;
             let event = audit::by(
                 &user.name,
                 &from.to_string(),

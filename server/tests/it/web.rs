@@ -142,8 +142,9 @@ async fn whoever_is_signed_out_sees_the_sign_in_page_and_nothing_else() {
 async fn sign_in_and_its_refusal_are_audited_and_guessing_is_slowed() {
     let web = Web::new().await;
     web.sign_in("reader").await;
-    for _ in 0..5 {
-        let response = web.try_sign_in("reader", "wrong").await;
+    // One account, however it is spelled.
+    for name in ["reader", "Reader", "READER ", " reader", "reader"] {
+        let response = web.try_sign_in(name, "wrong").await;
         assert_eq!(response.headers()[header::LOCATION], "/sign-in?failed=1");
     }
     // The right password no longer helps for a minute.
@@ -178,6 +179,20 @@ async fn a_disabled_account_loses_its_open_session() {
     let (user, _) = web.bench.db.user_by_name("reader").await.unwrap().unwrap();
     web.bench.db.set_disabled(user.id, true).await.unwrap();
     assert_eq!(web.get("/", Some(&cookie)).await.status(), StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_sessions_of_the_old_one() {
+    let web = Web::new().await;
+    let cookie = web.sign_in("reader").await;
+    let other = web.sign_in("north").await;
+    let (user, _) = web.bench.db.user_by_name("reader").await.unwrap().unwrap();
+    let hash = server::auth::hash_password("another-password-77".to_owned())
+        .await
+        .unwrap();
+    web.bench.db.set_password(user.id, &hash).await.unwrap();
+    assert_eq!(web.get("/", Some(&cookie)).await.status(), StatusCode::SEE_OTHER);
+    assert_eq!(web.get("/", Some(&other)).await.status(), StatusCode::OK);
 }
 
 #[tokio::test]

@@ -47,6 +47,32 @@ impl Analyser for Shaky {
     }
 }
 
+/// Says that the networks failed the first `failures` times, as they do where a graphics device is lost.
+struct Failing {
+    failures: u32,
+    calls: AtomicU32,
+}
+
+impl Analyser for Failing {
+    fn analyse(&self, frame: &Frame) -> Analysis {
+        let mut analysis = Quick.analyse(frame);
+        if self.calls.fetch_add(1, Ordering::Relaxed) < self.failures {
+            analysis.status = ReadingStatus::Error;
+            analysis.reason = None;
+            analysis.error = Some("the device is lost".to_owned());
+        }
+        analysis
+    }
+
+    fn model(&self) -> ModelName {
+        Quick.model()
+    }
+
+    fn device(&self) -> String {
+        Quick.device()
+    }
+}
+
 #[tokio::test]
 async fn every_image_gets_its_reading_and_the_study_is_done() {
     let bench = Bench::new().await;
@@ -165,6 +191,29 @@ async fn an_analysis_that_always_panics_is_given_up_in_words_and_can_be_restarte
 }
 
 #[tokio::test]
+async fn a_network_that_fails_is_tried_again_and_given_up_in_words() {
+    for (failures, state, words) in [
+        (2, StudyState::Done, None),
+        (3, StudyState::Failed, Some("the networks failed: the device is lost")),
+    ] {
+        let bench = Bench::new().await;
+        let file = sound("1.2.5", "1.2.5.1.0", 32);
+        bench
+            .ingest
+            .accept(bench.source(Door::Import), file.into())
+            .await
+            .unwrap();
+        let failing = Arc::new(Failing {
+            failures,
+            calls: AtomicU32::new(0),
+        });
+        bench.work(failing, options(), LIMIT).await;
+        let study = bench.db.study(&"1.2.5".into()).await.unwrap().unwrap();
+        assert_eq!((study.row.state, study.row.failure.as_deref()), (state, words));
+    }
+}
+
+#[tokio::test]
 async fn a_study_whose_file_is_gone_fails_in_words() {
     let bench = Bench::new().await;
     bench
@@ -213,4 +262,28 @@ async fn a_study_that_kills_its_workers_is_given_up() {
     let study = bench.db.study(&"1.2.5".into()).await.unwrap().unwrap();
     assert_eq!(study.row.state, StudyState::Failed);
     assert!(study.row.failure.unwrap().contains("4 times"));
+}
+
+#[tokio::test]
+async fn demonstration_studies_that_were_broken_off_are_gone_on_with() {
+    let bench = Bench::new().await;
+    let studies = async || -> u64 {
+        bench
+            .db
+            .counts()
+            .await
+            .unwrap()
+            .iter()
+            .map(|(_, studies)| studies)
+            .sum()
+    };
+    let fill = async |count| server::demo::fill(bench.db.clone(), bench.ingest.clone(), count).await;
+    fill(1).await;
+    assert_eq!(studies().await, 1);
+    fill(2).await;
+    assert_eq!(studies().await, 1, "a database with studies is left alone");
+    // As a server leaves it that was killed after the first.
+    bench.db.set_setting("demonstration_under_way", "true").await.unwrap();
+    fill(2).await;
+    assert_eq!(studies().await, 2);
 }

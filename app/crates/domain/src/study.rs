@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Answer, Call, ImageReading, SeriesUid, Side, SiteId, SopUid, StudyUid, Timestamp};
+use crate::{
+    Answer, Call, HipStatus, ImageReading, ReadingStatus, SeriesUid, Side, SiteId, SopUid, StudyUid, Timestamp,
+};
 
 /// Where a study stands. `Receiving -> Waiting -> Analysing -> Done | Failed`; a new instance of a finished
 /// study takes it back to `Receiving`.
@@ -75,15 +77,18 @@ pub enum ResultSummary {
     Pending,
     /// No image or hip could be read.
     Excluded,
+    /// What could be read shows no fracture, but a hip was set aside or an image failed.
+    Partial,
     Negative,
     Doubtful,
     Definite,
 }
 
 impl ResultSummary {
-    pub const ALL: [ResultSummary; 5] = [
+    pub const ALL: [ResultSummary; 6] = [
         ResultSummary::Pending,
         ResultSummary::Excluded,
+        ResultSummary::Partial,
         ResultSummary::Negative,
         ResultSummary::Doubtful,
         ResultSummary::Definite,
@@ -93,6 +98,7 @@ impl ResultSummary {
         match self {
             ResultSummary::Pending => "pending",
             ResultSummary::Excluded => "excluded",
+            ResultSummary::Partial => "partial",
             ResultSummary::Negative => "negative",
             ResultSummary::Doubtful => "doubtful",
             ResultSummary::Definite => "definite",
@@ -113,10 +119,18 @@ impl ResultSummary {
         match worst {
             Some(Call::Definite) => ResultSummary::Definite,
             Some(Call::Doubtful) => ResultSummary::Doubtful,
+            Some(Call::Negative) if !all_read(readings) => ResultSummary::Partial,
             Some(Call::Negative) => ResultSummary::Negative,
             None => ResultSummary::Excluded,
         }
     }
+}
+
+/// Whether no image failed and no hip of a pelvis was set aside. Another view that was set aside hides no hip.
+fn all_read(readings: &[ImageReading]) -> bool {
+    readings.iter().all(|reading| {
+        reading.status != ReadingStatus::Error && reading.hips.iter().all(|hip| hip.status == HipStatus::Analysed)
+    })
 }
 
 /// One line of the worklist.

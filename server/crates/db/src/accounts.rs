@@ -10,7 +10,7 @@ use crate::entity::account;
 use crate::{Error, Result};
 
 /// Names are compared without their case and outer spaces.
-fn name_key(name: &str) -> String {
+pub fn name_key(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
@@ -85,6 +85,16 @@ impl Db {
             .filter(account::Column::NameKey.eq(name_key(name)))
             .one(self.read())
             .await?;
+        row.map(|row| {
+            let hash = row.password_hash.clone();
+            Ok((user(row)?, hash))
+        })
+        .transpose()
+    }
+
+    /// An account with the hash of its password.
+    pub async fn user_with_hash(&self, id: AccountId) -> Result<Option<(User, String)>> {
+        let row = account::Entity::find_by_id(id.0).one(self.read()).await?;
         row.map(|row| {
             let hash = row.password_hash.clone();
             Ok((user(row)?, hash))

@@ -19,6 +19,7 @@ mod study_state;
 mod viewing;
 mod worklist;
 
+pub use accounts::name_key;
 pub use answers::NewAnswer;
 pub use audit::AuditCheck;
 pub use cohort::{Imported, NewCohort, NewHip, NewRecord, StoredHip, StoredRecord};

@@ -15,7 +15,7 @@ const RANK_STEP: i64 = 10_000_000;
 /// Where a study stands in a reader's list; the smallest first.
 ///
 /// Unanswered before answered. Among these definite, doubtful, failed (a picture that nobody has judged and that
-/// no machine will), pending (the machine will soon), excluded, negative. Within a rank the higher fracture
+/// no machine will), pending (the machine will soon), excluded or read in part, negative. Within a rank the higher fracture
 /// score first. One integer, so that the default order is a walk along one index.
 pub(crate) fn suspicion_key(answered: bool, result: ResultSummary, state: StudyState, top_score: Option<f64>) -> i64 {
     let rank = match (result, state) {
@@ -23,7 +23,8 @@ pub(crate) fn suspicion_key(answered: bool, result: ResultSummary, state: StudyS
         (ResultSummary::Doubtful, _) => 1,
         (ResultSummary::Pending, StudyState::Failed) => 2,
         (ResultSummary::Pending, _) => 3,
-        (ResultSummary::Excluded, _) => 4,
+        // Of one rank with different scores: what has none comes last.
+        (ResultSummary::Excluded | ResultSummary::Partial, _) => 4,
         (ResultSummary::Negative, _) => 5,
     };
     let rank = rank + if answered { 10 } else { 0 };

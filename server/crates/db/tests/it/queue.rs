@@ -83,6 +83,26 @@ async fn an_instance_during_analysis_voids_the_claim() {
 }
 
 #[tokio::test]
+async fn a_hip_that_was_set_aside_keeps_its_study_from_being_negative() {
+    let db = memory().await;
+    for (number, readings, result) in [
+        (1, reading("1.1", Some(0.1), None), ResultSummary::Partial),
+        (2, reading("2.1", None, None), ResultSummary::Excluded),
+        (3, reading("3.1", Some(0.1), Some(0.2)), ResultSummary::Negative),
+        (4, reading("4.1", Some(0.4), None), ResultSummary::Doubtful),
+    ] {
+        let study = number.to_string();
+        db.record_instance(instance(&study, &format!("{study}.1"), 0))
+            .await
+            .unwrap();
+        db.complete_quiet_studies(at(0), 0).await.unwrap();
+        let claim = claimed(&db, 0).await;
+        assert!(db.finish_study(&claim, &[readings], at(10)).await.unwrap());
+        assert_eq!(row(&db, &study).await.result, result);
+    }
+}
+
+#[tokio::test]
 async fn a_lease_that_ran_out_is_claimed_by_the_next() {
     let db = memory().await;
     db.record_instance(instance("1", "1.1", 0)).await.unwrap();
