@@ -11,6 +11,7 @@ mod m20261126_000010_viewing;
 mod m20261126_000021_answer_key;
 mod m20261126_000031_saved_views;
 mod m20261126_000040_cohorts;
+mod m20261126_000041_replace;
 
 /// Every migration, oldest first. Only ever append.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000021_answer_key::Migration),
             Box::new(m20261126_000031_saved_views::Migration),
             Box::new(m20261126_000040_cohorts::Migration),
+            Box::new(m20261126_000041_replace::Migration),
         ]
     }
 }

@@ -51,6 +51,7 @@ async fn up_down_up() -> Result<(), DbErr> {
     assert!(names.contains(&"study_by_suspicion"));
     assert!(names.contains(&"audit_no_delete"));
     assert!(names.contains(&"cohort_hip_locked_update"));
+    assert!(names.contains(&"audit_no_replace"));
 
     Migrator::down(&db, None).await?;
     assert_eq!(schema(&db).await, [], "something is left after down");

@@ -52,6 +52,8 @@ impl Db {
                 sqlite
                     .busy_timeout(BUSY_TIMEOUT)
                     .foreign_keys(true)
+                    // Without it REPLACE passes by the DELETE triggers that guard the audit trail and the test sets.
+                    .pragma("recursive_triggers", "ON")
                     .pragma("journal_mode", "WAL")
                     // An acknowledged image must outlive a power cut: FULL syncs the log at every commit.
                     .pragma("synchronous", "FULL")

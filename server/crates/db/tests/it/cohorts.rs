@@ -8,6 +8,9 @@ use sea_orm::{ConnectionTrait, Database};
 use crate::util::{at, file, instance, memory, url};
 
 const NAME: &str = "hips";
+/// Those of a hip, without its number and its set.
+const COLUMNS: &str = "cohort_id, accession, side, patient_id, time, emergency, description, label, initial_label, \
+                       basis, reason, initial_reason, doubtful, conflict, evidence, version, audited";
 
 fn hip(number: usize, side: Side, set: Set) -> NewHip {
     NewHip {
@@ -226,6 +229,58 @@ async fn the_database_itself_refuses_to_touch_a_locked_test_set() {
     ] {
         assert!(raw.execute_unprepared(sql).await.is_err(), "{sql}");
     }
+    // REPLACE fires no DELETE trigger in a connection that does not ask for it.
+    for (sql, words) in [
+        (
+            format!(
+                "INSERT OR REPLACE INTO cohort_hip (id, {COLUMNS}, set_name) \
+                 SELECT id, {COLUMNS}, 'training' FROM cohort_hip WHERE set_name = 'test'"
+            ),
+            "never replaced",
+        ),
+        (
+            format!(
+                "INSERT OR REPLACE INTO cohort_hip ({COLUMNS}, set_name) \
+                 SELECT {COLUMNS}, 'training' FROM cohort_hip WHERE set_name = 'test'"
+            ),
+            "never replaced",
+        ),
+        (
+            "UPDATE OR REPLACE cohort_hip SET id = (SELECT min(id) FROM cohort_hip WHERE set_name = 'test') \
+             WHERE id = (SELECT min(id) FROM cohort_hip WHERE set_name = 'training')"
+                .to_owned(),
+            "never changes its study or side",
+        ),
+        (
+            "INSERT OR REPLACE INTO cohort (id, name, seed, review, import, created_at) \
+             SELECT id, name, seed, review, import, created_at FROM cohort"
+                .to_owned(),
+            "locked for good",
+        ),
+        (
+            "INSERT OR REPLACE INTO cohort (name, seed, review, import, created_at) \
+             SELECT name, seed, review, import, created_at FROM cohort"
+                .to_owned(),
+            "locked for good",
+        ),
+        ("DELETE FROM cohort".to_owned(), "locked for good"),
+        (
+            "INSERT OR REPLACE INTO cohort_event (id, cohort_id, hip_id, at, who, from_label, to_label, why) \
+             SELECT id, cohort_id, (SELECT min(id) FROM cohort_hip), at, 'x', from_label, 'none', '' FROM cohort_event"
+                .to_owned(),
+            "append-only",
+        ),
+        (
+            "INSERT OR REPLACE INTO cohort_decision (id, queue_id, account_id, label, comment, at) \
+             SELECT id, queue_id, account_id, 'none', comment, at FROM cohort_decision"
+                .to_owned(),
+            "decisions are kept",
+        ),
+    ] {
+        let refused = raw.execute_unprepared(&sql).await.unwrap_err().to_string();
+        assert!(refused.contains(words), "{sql}: {refused}");
+    }
+    assert_eq!(db.cohort(NAME).await.unwrap().0.test_locked_at, Some(at(30)));
     let hips = db.cohort_hips(NAME).await.unwrap();
     let labels = hips.iter().filter(|hip| hip.set == Set::Test).map(|hip| hip.label);
     assert!(labels.clone().count() == 4 && labels.clone().all(|label| label == Label::FractureIntracapsular));
