@@ -93,6 +93,28 @@ fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// A file's path below the folder that was given: 2019/r.csv and 2020/r.csv are two files.
+fn name_below(folder: &Path, file: &Path) -> String {
+    match file.strip_prefix(folder) {
+        Ok(rest) if rest.file_name().is_some() => rest.to_string_lossy().into_owned(),
+        _ => name_of(file),
+    }
+}
+
+/// Tells records of one name apart: two lists may have one file name, and a file that ends its lines with CR alone has
+/// one line. Labels and reviewers find a record by its name.
+fn tell_apart<'a>(names: impl Iterator<Item = &'a mut String>) {
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    for name in names {
+        let mut number = 2;
+        let first = name.clone();
+        while !seen.insert(name.clone()) {
+            *name = format!("{first} ({number})");
+            number += 1;
+        }
+    }
+}
+
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
@@ -110,7 +132,7 @@ pub fn read_lists(mapping: &Mapping, reports: &Path, theatre: &Path, studies: Op
     }
     for file in files {
         let bytes = read(&file)?;
-        let name = name_of(&file);
+        let name = name_below(reports, &file);
         let records = if is_hl7(&bytes) {
             mapping.hl7(&name, &String::from_utf8_lossy(&bytes))
         } else {
@@ -120,6 +142,9 @@ pub fn read_lists(mapping: &Mapping, reports: &Path, theatre: &Path, studies: Op
     }
     let records = mapping.theatre(&name_of(theatre), &read(theatre)?[..])?;
     keep(records, &mut lists.operations, &mut lists.unused);
+    let of_reports = lists.reports.iter_mut().map(|report| &mut report.record);
+    let of_operations = lists.operations.iter_mut().map(|operation| &mut operation.record);
+    tell_apart(of_reports.chain(of_operations));
     if let Some(path) = studies {
         let mut rows = Vec::new();
         let records = mapping.studies(&name_of(path), &read(path)?[..])?;
@@ -465,6 +490,81 @@ mod tests {
         assert!(is_hl7(b"FHS|^~\\&|"));
         assert!(!is_hl7(b"accession_number,text\nMSH|,"));
         assert!(!is_hl7(b""));
+    }
+
+    /// Each report's record, and the study and text that stand under that name for a reviewer.
+    fn shown(lists: &Lists, accessions: &[&str]) -> Vec<(String, String, String)> {
+        let studies: Vec<Study> = accessions
+            .iter()
+            .map(|accession| Study {
+                patient_id: "H1".to_owned(),
+                accession: (*accession).to_owned(),
+                time: Mapping::standard().unwrap().time("2024-09-11T10:00:00").unwrap(),
+                emergency: false,
+                description: String::new(),
+            })
+            .collect();
+        let rules = Rules::standard().unwrap();
+        let settings = Settings::default();
+        let labelled = label(&rules, &studies, &lists.reports, &lists.operations, &settings);
+        records(&lists.reports, &lists.operations, &labelled.reports)
+            .into_iter()
+            .filter(|record| record.kind == "report")
+            .map(|record| (record.record, record.accession, record.text))
+            .collect()
+    }
+
+    const THEATRE: &str = "patient,date,procedure\nH9,11/09/2024,DHS left\n";
+
+    #[test]
+    fn reports_of_one_message_stay_with_their_studies() {
+        let folder = tempfile::tempdir().unwrap();
+        let (reports, theatre) = (folder.path().join("r.hl7"), folder.path().join("t.csv"));
+        let text = "MSH|^~\\&|RIS|H|S|H|20240911153000||ORU^R01|1|P|2.5.1\rPID|1||H1\r\
+                    OBR|1||A1\rOBX|1|TX|||No fracture.\rOBR|2||A2\rOBX|1|TX|||Fracture of the left neck of femur.\r";
+        std::fs::write(&reports, text).unwrap();
+        std::fs::write(&theatre, THEATRE).unwrap();
+        let lists = read_lists(&Mapping::standard().unwrap(), &reports, &theatre, None).unwrap();
+        let of = |record: &str, accession: &str, text: &str| (record.to_owned(), accession.to_owned(), text.to_owned());
+        assert_eq!(
+            shown(&lists, &["A1", "A2"]),
+            [
+                of("r.hl7 line 3", "A1", "No fracture."),
+                of("r.hl7 line 5", "A2", "Fracture of the left neck of femur."),
+            ]
+        );
+    }
+
+    #[test]
+    fn files_of_one_name_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let (reports, theatre) = (folder.path().join("reports"), folder.path().join("t.csv"));
+        for (year, accession) in [("2019", "A1"), ("2020", "A2")] {
+            std::fs::create_dir_all(reports.join(year)).unwrap();
+            let text = format!("accession_number,patient_id,text\n{accession},H1,Of {year}: no fracture.\n");
+            std::fs::write(reports.join(year).join("r.csv"), text).unwrap();
+        }
+        std::fs::write(&theatre, THEATRE).unwrap();
+        let lists = read_lists(&Mapping::standard().unwrap(), &reports, &theatre, None).unwrap();
+        let of = |record: &str, accession: &str, text: &str| (record.to_owned(), accession.to_owned(), text.to_owned());
+        let found: Vec<_> = shown(&lists, &["A1", "A2"])
+            .into_iter()
+            .map(|(record, accession, text)| (record.replace('\\', "/"), accession, text))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                of("2019/r.csv line 2", "A1", "Of 2019: no fracture."),
+                of("2020/r.csv line 2", "A2", "Of 2020: no fracture."),
+            ]
+        );
+    }
+
+    #[test]
+    fn no_two_records_have_one_name() {
+        let mut names = ["a", "a", "a (2)", "b", "a"].map(str::to_owned);
+        tell_apart(names.iter_mut());
+        assert_eq!(names, ["a", "a (2)", "a (2) (2)", "b", "a (3)"]);
     }
 
     #[test]

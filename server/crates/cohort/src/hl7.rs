@@ -38,6 +38,7 @@ struct Separators {
 
 #[derive(Clone, Debug)]
 struct Segment<'a> {
+    line: u64,
     name: &'a str,
     fields: Vec<&'a str>,
 }
@@ -181,6 +182,7 @@ fn messages<'a>(file: &str, text: &'a str, bad: &mut Vec<BadRow>) -> Vec<Message
                     subcomponent,
                 },
                 segments: vec![Segment {
+                    line,
                     name: "MSH",
                     fields: raw.split(field).collect(),
                 }],
@@ -196,7 +198,7 @@ fn messages<'a>(file: &str, text: &'a str, bad: &mut Vec<BadRow>) -> Vec<Message
                 let known = name.len() == 3 && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
                 if known && raw[3..].starts_with(message.separators.field) {
                     let fields = raw.split(message.separators.field).collect();
-                    message.segments.push(Segment { name, fields });
+                    message.segments.push(Segment { line, name, fields });
                 } else {
                     bad.push(bad_row(
                         file,
@@ -293,7 +295,8 @@ pub(crate) fn reports(
             match problem {
                 Some(problem) => bad.push(bad_row(file, message.line, &problem)),
                 None => rows.push(Report {
-                    record: format!("{file} line {}", message.line),
+                    // A message may report on several studies: the line of its MSH would be the name of each.
+                    record: format!("{file} line {}", message.segments[*order].line),
                     accession,
                     patient_id,
                     time: moment,

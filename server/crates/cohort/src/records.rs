@@ -47,7 +47,7 @@ pub struct Study {
 /// A radiology report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// `reports.csv line 12`.
+    /// `reports.csv line 12`; of an HL7 file, the line of the OBR, since a message may hold several reports.
     pub record: String,
     /// Empty where the record has none.
     pub accession: String,

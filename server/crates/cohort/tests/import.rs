@@ -142,6 +142,9 @@ fn hl7_messages_give_one_report_an_order() {
         );
         assert_eq!(records.rows[1].text, "Lungs clear.\nNo effusion.");
         assert_eq!(records.rows[1].status, "P");
+        // Two reports of one message are two records.
+        let names: Vec<&str> = records.rows.iter().map(|row| row.record.as_str()).collect();
+        assert_eq!(names, ["m.hl7 line 5", "m.hl7 line 8"]);
     }
     let other = cohort::records::DEFAULT_MAPPING.replace("\"OBR-3.1\", \"OBR-18.1\"", "\"OBR-18.1\", \"OBR-3.1\"");
     let mapping = Mapping::parse(&other).expect("a mapping");
