@@ -7,8 +7,8 @@ use sea_orm_migration::sea_orm::DbBackend;
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
-/// Trigger, event, condition, words. Where SQLite itself counts the rows, `NEW.id` is -1 before the row is stored: no row
-/// has that number.
+/// Trigger, event, condition, words. Where SQLite itself counts the rows, `NEW.id` is -1 before the row is stored, which
+/// no row has.
 const REFUSALS: [(&str, &str, &str, &str); 10] = [
     (
         "cohort_no_replace",
@@ -84,9 +84,8 @@ impl MigrationTrait for Migration {
         match manager.get_database_backend() {
             DbBackend::Sqlite => {
                 for (name, event, condition, words) in REFUSALS {
-                    let sql = format!(
-                        "CREATE TRIGGER {name} BEFORE {event} WHEN {condition} BEGIN SELECT RAISE(ABORT, '{words}'); END"
-                    );
+                    let then = format!("BEGIN SELECT RAISE(ABORT, '{words}'); END");
+                    let sql = format!("CREATE TRIGGER {name} BEFORE {event} WHEN {condition} {then}");
                     manager.get_connection().execute_unprepared(&sql).await?;
                 }
                 Ok(())
