@@ -211,9 +211,10 @@ impl Backend for Fake {
     }
 
     async fn cohort(&self, _: &Caller, name: String) -> Result<CohortDetail, AppError> {
-        if name != "hips" {
+        if name != "hips" && name != "applied" {
             return Err(AppError::NotFound);
         }
+        let applied = name == "applied";
         let estimate = Some(Interval {
             value: 0.993,
             low: 0.976,
@@ -237,8 +238,9 @@ impl Backend for Fake {
                 outcome: "all looked at; score anew".to_owned(),
                 ended: true,
             }],
-            audit: (290, 300),
-            estimate,
+            audit: if applied { (0, 0) } else { (290, 300) },
+            estimate: estimate.filter(|_| !applied),
+            sample_spent: applied,
             reviewers: vec![ReviewerRow {
                 name: "anna".to_owned(),
                 decisions: 91,
@@ -935,6 +937,8 @@ async fn cohorts_show_progress_rounds_reviewers_and_history() {
     assert!(!cohort.contains("known cases,"), "what is mixed in stays unknown");
     assert!(html.contains("class=\"curve\""));
     assert!(!html.contains(" style=\""), "an inline style would be blocked");
+    let (_, html) = page(Fake::default(), Some(Role::Reader), "/cohorts/applied").await;
+    assert!(text(&html).contains("a new sample is needed"), "{html}");
     let (status, _) = page(Fake::default(), Some(Role::Reader), "/cohorts/none").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     let (status, _) = page(Fake::default(), Some(Role::Site), "/cohorts").await;

@@ -40,6 +40,7 @@ pub fn label_accuracy(pairs: &[(Label, Option<Label>)]) -> Option<Interval> {
 pub async fn detail(db: &db::Db, name: &str) -> Result<CohortDetail, db::Error> {
     let (row, seed, settings) = db.cohort(name).await?;
     let sample = db.cohort_audit(name).await?;
+    let sample_spent = sample.is_empty() && db.cohort_audits_applied(name).await? > 0;
     let reviewers = db
         .cohort_reviewers(name)
         .await?
@@ -64,6 +65,7 @@ pub async fn detail(db: &db::Db, name: &str) -> Result<CohortDetail, db::Error> 
             sample.len() as u64,
         ),
         estimate: label_accuracy(&sample),
+        sample_spent,
         reviewers,
         settings,
         unused: db.cohort_unused_counts(name).await?,

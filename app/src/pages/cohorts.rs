@@ -1,5 +1,5 @@
 use domain::Page;
-use domain::cohort::{CohortDetail, CohortRow, EventRow, Interval, ReviewerRow, RoundRow, UnusedRow};
+use domain::cohort::{CohortDetail, CohortRow, EventRow, Interval, ReviewerRow, RoundRow, SAMPLE_SPENT, UnusedRow};
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
@@ -224,6 +224,7 @@ fn Detail(detail: CohortDetail) -> impl IntoView {
                         {percent(detail.estimate)}
                         <span class="muted">
                             {match detail.audit {
+                                (_, 0) if detail.sample_spent => format!(" {SAMPLE_SPENT}"),
                                 (_, 0) => " no sample drawn yet".to_owned(),
                                 (answered, size) => format!(" from a random sample, {answered} of {size} answered"),
                             }}

@@ -12,7 +12,7 @@ use cohort::records::{iso, parse_iso};
 use cohort::repair::{LoopSettings, Order};
 use cohort::rules::Rules;
 use cohort::split::Shares;
-use domain::cohort::{CohortDetail, HipKey, Interval, Label, ReviewSettings, Set};
+use domain::cohort::{CohortDetail, HipKey, Interval, Label, ReviewSettings, SAMPLE_SPENT, Set};
 use domain::{AuditAction, AuditOutcome, Side, SiteId};
 use indicatif::{ProgressBar, ProgressStyle};
 use time::{OffsetDateTime, PrimitiveDateTime};
@@ -112,7 +112,7 @@ pub enum Command {
         name: String,
         file: PathBuf,
     },
-    /// Make the audited sample's answers the labels where they differ; after the loop.
+    /// Make the audited sample's answers the labels where they differ; after the loop. This ends the sample.
     ApplyAudit {
         #[command(flatten)]
         data: super::Data,
@@ -403,7 +403,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 .await?;
             let words = format!("{changed} labels changed to the audited sample's answers");
             note(&services.db, AuditAction::Setting, &name, words.clone()).await?;
-            println!("{words}");
+            println!("{words}; the sample estimates nothing any more, and another can be drawn");
         }
         Command::Rehearse {
             networks: choice,
@@ -555,12 +555,16 @@ fn status(detail: &CohortDetail) {
     for (purpose, count) in &detail.open {
         println!("in the queue: {count} of the {}", purpose.words());
     }
-    println!(
-        "audited sample: {} of {} answered; label accuracy {}",
-        detail.audit.0,
-        detail.audit.1,
-        percent(detail.estimate)
-    );
+    if detail.sample_spent {
+        println!("label accuracy {}; {SAMPLE_SPENT}", percent(detail.estimate));
+    } else {
+        println!(
+            "audited sample: {} of {} answered; label accuracy {}",
+            detail.audit.0,
+            detail.audit.1,
+            percent(detail.estimate)
+        );
+    }
     for round in &detail.rounds {
         println!(
             "round {} {}: {} queued, {} reviewed, {} changed, {} reviewed in all, accuracy {}{}",

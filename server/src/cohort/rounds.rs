@@ -3,7 +3,7 @@
 use anyhow::bail;
 use cohort::repair::{self, LoopSettings, Order, Round, Stop, queue, sample};
 use domain::Timestamp;
-use domain::cohort::{Basis, Label, Purpose, RoundRow, Set};
+use domain::cohort::{Basis, Label, Purpose, RoundRow, SAMPLE_SPENT, Set};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -105,7 +105,8 @@ pub async fn begin(
     Ok((number, count))
 }
 
-/// Draws the audited sample, once, from the hips that the loop may touch, and queues it; gives its size.
+/// Draws the audited sample, once, from the hips that the loop may touch, and queues it; gives its size. After its
+/// answers became labels another may be drawn.
 ///
 /// # Errors
 /// It was drawn already.
@@ -121,6 +122,8 @@ pub async fn draw_audit(db: &db::Db, name: &str, size: usize) -> anyhow::Result<
         .filter(|hip| matches!(hip.set, Set::Training | Set::Validation) && hip.label.fracture().is_some())
         .map(|hip| hip.id)
         .collect();
+    // The same draw again would ask for the hips whose labels are the answers of the sample before.
+    let seed = seed.wrapping_add(db.cohort_audits_applied(name).await?);
     let drawn: Vec<i64> = sample(hips.len(), size, seed).into_iter().map(|at| hips[at]).collect();
     Ok(db.queue_cohort(name, Purpose::Audit, &drawn).await?)
 }
@@ -178,11 +181,15 @@ pub async fn end(
     accuracy: Option<f64>,
     at: Timestamp,
 ) -> anyhow::Result<String> {
-    let estimate = label_accuracy(&db.cohort_audit(name).await?);
+    let sample = db.cohort_audit(name).await?;
+    let estimate = label_accuracy(&sample);
     let (row, ..) = db.cohort(name).await?;
     let rounds = db.cohort_rounds(name).await?;
     let next = next_step(&rounds, row.repairable, settings);
-    let outcome = format!("{words}; {next}");
+    let mut outcome = format!("{words}; {next}");
+    if sample.is_empty() && db.cohort_audits_applied(name).await? > 0 {
+        outcome = format!("{outcome}; {SAMPLE_SPENT}");
+    }
     db.end_cohort_round(name, &outcome, estimate, accuracy, at).await?;
     Ok(outcome)
 }

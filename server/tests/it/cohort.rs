@@ -15,7 +15,7 @@ use imaging::Frame;
 use pipeline::Analysis;
 use serde_json::json;
 use server::cohort::import::{Options, import};
-use server::cohort::{rounds, scores};
+use server::cohort::{detail, rounds, scores};
 use server::config::Config;
 use server::inference::Analyser;
 use server::serve::Services;
@@ -392,6 +392,78 @@ async fn readers_review_through_the_server_functions() {
         web.get("/cohorts/hips/review", Some(&reader)).await.status(),
         StatusCode::OK
     );
+}
+
+/// Answers for every hip that waits: broken.
+async fn answer_all(db: &db::Db, by: domain::AccountId) {
+    while let (Some(queued), ..) = db.next_of_cohort("hips", by, domain::Timestamp(5)).await.unwrap() {
+        let decision = db::NewDecision {
+            item: queued.item,
+            version: queued.hip.version,
+            label: Label::FractureIntracapsular,
+            comment: String::new(),
+            by,
+            at: domain::Timestamp(6),
+        };
+        db.decide_in_cohort("hips", decision).await.unwrap();
+    }
+}
+
+/// A round that nobody answers; how it ended.
+async fn round(db: &db::Db, at: i64) -> String {
+    let at = domain::Timestamp(at);
+    let settings = cohort::repair::LoopSettings {
+        threshold: 0.0,
+        most_per_round: 1.0,
+        budget: 1.0,
+        ..Default::default()
+    };
+    let order = cohort::repair::Order::FalsePositives;
+    rounds::begin(db, "hips", order, &settings, at).await.unwrap();
+    let ended = rounds::end(db, "hips", &settings, "ended by hand", None, at).await;
+    ended.unwrap()
+}
+
+#[tokio::test]
+async fn applied_answers_estimate_nothing_until_another_sample_is_drawn() {
+    let web = Web::new().await;
+    plain(&web).await;
+    let db = &web.bench.db;
+    let site = SiteId::from("main");
+    let expert = db
+        .create_user("expert", domain::Role::Reader, &site, "hash", domain::Timestamp(2))
+        .await
+        .unwrap()
+        .id;
+    let value = |estimate: Option<domain::cohort::Interval>| estimate.map(|estimate| estimate.value);
+
+    // Two of four hips, all of them broken and labelled none.
+    assert_eq!(rounds::draw_audit(db, "hips", 2).await.unwrap(), 2);
+    answer_all(db, expert).await;
+    let hips = db.cohort_hips("hips").await.unwrap();
+    let training = hips.iter().filter(|hip| hip.set == Set::Training);
+    let scores: Vec<(i64, usize, f32)> = training.map(|hip| (hip.id, 0, 0.5)).collect();
+    db.set_cohort_scores(&scores).await.unwrap();
+    assert!(!round(db, 10).await.contains("new sample"));
+    assert_eq!(value(detail(db, "hips").await.unwrap().estimate), Some(0.0));
+
+    assert_eq!(
+        db.apply_cohort_audit("hips", "chief", domain::Timestamp(20))
+            .await
+            .unwrap(),
+        2
+    );
+    let now = detail(db, "hips").await.unwrap();
+    assert_eq!((now.estimate, now.audit, now.sample_spent), (None, (0, 0), true));
+    assert_eq!(value(now.rounds[1].estimate), Some(0.0), "what was known then stays");
+    let outcome = round(db, 30).await;
+    assert!(outcome.contains("a new sample is needed"), "{outcome}");
+    assert_eq!(detail(db, "hips").await.unwrap().rounds[2].estimate, None);
+
+    assert_eq!(rounds::draw_audit(db, "hips", 4).await.unwrap(), 4);
+    answer_all(db, expert).await;
+    let now = detail(db, "hips").await.unwrap();
+    assert_eq!((value(now.estimate), now.sample_spent), (Some(0.5), false));
 }
 
 /// Runs `shenton cohort`; its exit status and what it said.

@@ -256,6 +256,10 @@ impl Purpose {
     }
 }
 
+/// Why nothing estimates the labels once an audited sample's answers were applied: they would be compared with
+/// themselves.
+pub const SAMPLE_SPENT: &str = "the answers of the audited sample became labels: a new sample is needed";
+
 /// A value with its 95 % interval, in shares of one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
@@ -350,6 +354,8 @@ pub struct CohortDetail {
     /// Of the audited sample as it stands: hips answered, and all.
     pub audit: (u64, u64),
     pub estimate: Option<Interval>,
+    /// An audited sample's answers became labels and no other was drawn: see [`SAMPLE_SPENT`].
+    pub sample_spent: bool,
     pub reviewers: Vec<ReviewerRow>,
     pub settings: ReviewSettings,
     pub unused: Vec<(String, u64)>,

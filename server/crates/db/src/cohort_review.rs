@@ -517,7 +517,8 @@ impl Db {
     }
 
     /// Where the expert's answers in the audited sample differ from the labels, the answers become the labels. Done
-    /// once, after the loop: from then on the sample no longer estimates anything.
+    /// once, after the loop: from then on the sample no longer estimates anything, so it ends, with what of it still
+    /// waits; the answers stay in the history.
     ///
     /// # Errors
     /// [`Error::UnknownCohort`].
@@ -546,8 +547,44 @@ impl Db {
             change_label(&write.txn, &hip, change, at).await?;
             changed += 1;
         }
+        cohort_hip::Entity::update_many()
+            .set(cohort_hip::ActiveModel {
+                audited: Set(false),
+                audit_answer: Set(None),
+                ..Default::default()
+            })
+            .filter(cohort_hip::Column::CohortId.eq(row.id))
+            .filter(cohort_hip::Column::Audited.eq(true))
+            .exec(&write.txn)
+            .await
+            .map_err(guarded)?;
+        // Answered or not: none of it can be answered or taken back any more.
+        cohort_queue::Entity::update_many()
+            .set(cohort_queue::ActiveModel {
+                state: Set("dropped".to_owned()),
+                ..Default::default()
+            })
+            .filter(cohort_queue::Column::CohortId.eq(row.id))
+            .filter(cohort_queue::Column::Purpose.eq(Purpose::Audit.as_str()))
+            .exec(&write.txn)
+            .await?;
         write.commit().await?;
         Ok(changed)
+    }
+
+    /// Hips of samples that have ended because their answers became labels; 0 where none has.
+    ///
+    /// # Errors
+    /// [`Error::UnknownCohort`].
+    pub async fn cohort_audits_applied(&self, name: &str) -> Result<u64> {
+        let txn = self.snapshot().await?;
+        let row = find_cohort(&txn, name).await?;
+        Ok(cohort_queue::Entity::find()
+            .filter(cohort_queue::Column::CohortId.eq(row.id))
+            .filter(cohort_queue::Column::Purpose.eq(Purpose::Audit.as_str()))
+            .filter(cohort_queue::Column::State.eq("dropped"))
+            .count(&txn)
+            .await?)
     }
 
     /// The next hip for a reviewer, which is kept from the others for a while; how many wait, and how many this
@@ -639,6 +676,7 @@ impl Db {
         };
         match queue.state.as_str() {
             "done" => return Err(Error::Stale("another reviewer has settled this hip meanwhile")),
+            "dropped" if queue.round.is_none() => return Err(Error::Stale("the audited sample of this hip has ended")),
             "dropped" => return Err(Error::Stale("the round that this hip was queued in has ended")),
             _ => {}
         }
@@ -939,7 +977,11 @@ async fn newest(
         return Err(nothing);
     };
     if queue.state == "dropped" {
-        return Err(Error::Stale("the round of your newest answer has ended"));
+        return Err(Error::Stale(if queue.round.is_some() {
+            "the round of your newest answer has ended"
+        } else {
+            "the audited sample of your newest answer has ended"
+        }));
     }
     let last = standing(on, queue.id).await?.pop();
     if last.is_some_and(|last| last.id != decision.id) {

@@ -503,8 +503,15 @@ async fn known_cases_and_the_audited_sample_change_no_label() {
         2,
         "neither counts as reviewed"
     );
-    // Applied once, after the loop.
+    // Applied once, after the loop: labels that are its answers cannot be estimated from them.
+    assert_eq!(db.cohort_audits_applied(NAME).await.unwrap(), 0);
+    let last = db.last_cohort_decision(NAME, anna).await.unwrap().expect("an answer");
     assert_eq!(db.apply_cohort_audit(NAME, "chief", at(70)).await.unwrap(), 1);
+    assert!(db.cohort_audit(NAME).await.unwrap().is_empty());
+    assert_eq!(db.cohort_audits_applied(NAME).await.unwrap(), 2);
+    assert_eq!(db.last_cohort_decision(NAME, anna).await.unwrap(), None);
+    let refused = db.undo_in_cohort(NAME, last.item, anna, at(71)).await.unwrap_err();
+    assert!(refused.to_string().contains("sample"), "{refused}");
     let hips = db.cohort_hips(NAME).await.unwrap();
     assert_eq!(
         hips.iter().find(|hip| hip.id == training[2]).expect("a hip").label,
