@@ -792,7 +792,8 @@ impl Db {
     /// again. `item` is the one that the reviewer means.
     ///
     /// # Errors
-    /// [`Error::Stale`] where there is none, another reviewer has answered since, or the label has changed since.
+    /// [`Error::Stale`] where there is none, its round has ended, another reviewer has answered since, or the label has
+    /// changed since.
     pub async fn undo_in_cohort(&self, name: &str, item: i64, by: AccountId, at: Timestamp) -> Result<Decided> {
         let write = self.write().await?;
         let txn = &write.txn;
@@ -982,6 +983,18 @@ async fn newest(
         } else {
             "the audited sample of your newest answer has ended"
         }));
+    }
+    // Its counts and its estimate are recorded, and nobody would be asked for the hip again.
+    if let Some(number) = queue.round {
+        let open = cohort_round::Entity::find()
+            .filter(cohort_round::Column::CohortId.eq(cohort_id))
+            .filter(cohort_round::Column::Number.eq(number))
+            .filter(cohort_round::Column::EndedAt.is_null())
+            .count(on)
+            .await?;
+        if open == 0 {
+            return Err(Error::Stale("the round of your newest answer has ended"));
+        }
     }
     let last = standing(on, queue.id).await?.pop();
     if last.is_some_and(|last| last.id != decision.id) {

@@ -410,6 +410,33 @@ async fn an_answer_can_be_taken_back_and_everything_stays_in_the_history() {
 }
 
 #[tokio::test]
+async fn an_answer_of_a_round_that_has_ended_stays() {
+    let db = memory().await;
+    cohort(&db, ReviewSettings::default()).await;
+    let training = ids(&db, Set::Training).await;
+    let anna = account(&db, "anna").await;
+    db.begin_cohort_round(NAME, round(&training[..1])).await.unwrap();
+    answer(&db, anna, Label::FractureIntracapsular).await;
+    let last = db.last_cohort_decision(NAME, anna).await.unwrap().expect("an answer");
+    assert!(db.end_cohort_round(NAME, "done", None, None, at(30)).await.unwrap());
+    assert_eq!(db.last_cohort_decision(NAME, anna).await.unwrap(), None);
+    let refused = db.undo_in_cohort(NAME, last.item, anna, at(31)).await.unwrap_err();
+    assert!(
+        matches!(refused, Error::Stale(words) if words.contains("has ended")),
+        "{refused}"
+    );
+    assert_eq!(db.all_cohort_events(NAME).await.unwrap().len(), 1);
+    let (row, ..) = db.cohort(NAME).await.unwrap();
+    assert_eq!((row.reviewed, row.open), (1, 0));
+
+    // One of the round that is open can be taken back as before.
+    db.begin_cohort_round(NAME, round(&training[1..2])).await.unwrap();
+    answer(&db, anna, Label::None).await;
+    let last = db.last_cohort_decision(NAME, anna).await.unwrap().expect("an answer");
+    db.undo_in_cohort(NAME, last.item, anna, at(40)).await.unwrap();
+}
+
+#[tokio::test]
 async fn two_readings_that_differ_are_adjudicated_by_a_third() {
     let db = memory().await;
     let review = ReviewSettings {
