@@ -105,7 +105,8 @@ pub enum Command {
         #[arg(long)]
         out: PathBuf,
     },
-    /// Take labels from a table with accession_number, side and label, all or none; hips.csv is one.
+    /// Take labels from a table with accession_number, side and label, all or none; hips.csv is one. None may differ in
+    /// the test set, which is reviewed in the browser.
     ImportLabels {
         #[command(flatten)]
         data: super::Data,

@@ -517,7 +517,8 @@ impl Db {
     /// alone.
     ///
     /// # Errors
-    /// [`Error::UnknownCohort`]; [`Error::Refused`] for a hip of a locked test set, or one that the cohort lacks.
+    /// [`Error::UnknownCohort`]; [`Error::Refused`] for another label of a hip of the test set, or for a hip that the
+    /// cohort lacks.
     pub async fn import_cohort_labels(
         &self,
         name: &str,
@@ -542,6 +543,14 @@ impl Db {
                 })?;
             if hip.label == label.as_str() {
                 continue;
+            }
+            // A table must not stand for the eyes that the lock asks for. A locked set is refused by the schema.
+            if hip.set_name == HipSet::Test.as_str() && row.test_locked_at.is_none() {
+                return Err(Error::Refused(format!(
+                    "the {} hip of {} is of the test set, which is reviewed in the browser, not by a table",
+                    key.side.as_str(),
+                    key.accession
+                )));
             }
             let change = Change {
                 label: *label,

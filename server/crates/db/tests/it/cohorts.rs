@@ -652,6 +652,19 @@ async fn labels_from_elsewhere_come_all_or_none() {
         .import_cohort_labels(NAME, &[sound, same], "command line", "imported", at(5))
         .await;
     assert_eq!(changed.unwrap(), 1);
+    // The test set is read by eyes alone: a table that says the same passes, and reviews nothing.
+    let other = (key(0, Side::Right), Label::FractureExtracapsular);
+    let test = |label| (key(6, Side::Left), label);
+    let refused = db
+        .import_cohort_labels(NAME, &[other, test(Label::FractureIntracapsular)], "x", "y", at(6))
+        .await
+        .unwrap_err();
+    assert!(refused.to_string().contains("reviewed in the browser"), "{refused}");
+    let same = db
+        .import_cohort_labels(NAME, &[test(Label::None)], "x", "y", at(6))
+        .await;
+    assert_eq!(same.unwrap(), 0);
+    assert_eq!(db.cohort(NAME).await.unwrap().0.test_reviewed, 0);
     let events = db.cohort_events(NAME, 0, 10).await.unwrap();
     assert_eq!((events.total, events.rows[0].to), (1, Label::FractureExtracapsular));
 }
