@@ -61,12 +61,38 @@ impl FromServerFnError for AppError {
     type Encoder = JsonEncoding;
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        AppError::of_server_fn(error, cfg!(feature = "hydrate"))
+    }
+}
+
+impl AppError {
+    fn of_server_fn(error: ServerFnErrorErr, in_browser: bool) -> Self {
         match error {
             ServerFnErrorErr::Request(_) => AppError::Unreachable,
+            // What the browser reads is a response: a proxy's own page, or a body that broke off. Whether the server
+            // did what was asked is not known, as where no response came.
+            ServerFnErrorErr::Deserialization(_) if in_browser => AppError::Unreachable,
             ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) | ServerFnErrorErr::Deserialization(_) => {
                 AppError::Invalid("The request could not be understood. Reload the page and try again.".to_owned())
             }
             _ => AppError::Internal,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_that_makes_no_sense_is_no_response_and_a_request_that_makes_none_is_refused() {
+        let nonsense = || ServerFnErrorErr::Deserialization("expected value at line 1 column 1".to_owned());
+        assert_eq!(AppError::of_server_fn(nonsense(), true), AppError::Unreachable);
+        assert!(matches!(
+            AppError::of_server_fn(nonsense(), false),
+            AppError::Invalid(_)
+        ));
+        let lost = ServerFnErrorErr::Request("failed to fetch".to_owned());
+        assert_eq!(AppError::of_server_fn(lost, true), AppError::Unreachable);
     }
 }

@@ -1,7 +1,8 @@
-//! Answers given without a line: kept in the browser, sent once when it is back.
+//! Answers that did not reach the server: kept in the browser, sent once when it takes them.
 //!
 //! An answer gets a key before it is first sent. Whether the request was lost or only its response, the server keeps
-//! one answer under one key, so sending again is always safe.
+//! one answer under one key, so sending again is always safe. An answer is let go of only when the server said
+//! something of the answer itself.
 
 use domain::Answer;
 use leptos::prelude::*;
@@ -24,12 +25,22 @@ pub struct Waiting {
     pub refused: Option<String>,
 }
 
+impl Waiting {
+    /// As it is sent: with whose it is, also where an older page kept it without.
+    fn to_send(&self) -> AnswerInput {
+        AnswerInput {
+            account: Some(self.account.clone()),
+            ..self.answer.clone()
+        }
+    }
+}
+
 /// What became of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Given {
     Saved(Box<Answer>),
-    /// It waits for the line.
-    Later,
+    /// It waits, because of this.
+    Later(AppError),
 }
 
 /// The line to the server and what waits for it. [`App`](crate::App) owns it.
@@ -40,6 +51,9 @@ pub struct Line {
     pub waiting: RwSignal<Vec<Waiting>>,
     pub account: RwSignal<Option<String>>,
     sending: StoredValue<bool>,
+    /// The session has ended. This page sends nothing more by itself: the session of now may be somebody else's. The
+    /// page that comes after signing in sends what waits.
+    ended: StoredValue<bool>,
 }
 
 impl Default for Line {
@@ -49,6 +63,7 @@ impl Default for Line {
             waiting: RwSignal::default(),
             account: RwSignal::default(),
             sending: StoredValue::new(false),
+            ended: StoredValue::new(false),
         }
     }
 }
@@ -93,17 +108,29 @@ impl Line {
         self.waiting.with(|waiting| of(waiting, self.account.get().as_deref()))
     }
 
-    /// Gives an answer: at once, or when the line is back.
+    /// Gives an answer: at once, or later where the server could not take it now.
     ///
     /// # Errors
-    /// What the server says of it; [`AppError::Unreachable`] where it can neither be sent nor kept.
+    /// What the server says of it; why it could not be sent where it cannot be kept either.
     pub async fn give(self, mut answer: AnswerInput) -> Result<Given, AppError> {
         answer.key = Some(browser::new_key()).filter(|key| !key.is_empty());
-        match api::study::answer(answer.clone()).await {
-            Ok(answer) => Ok(Given::Saved(Box::new(answer))),
-            Err(AppError::Unreachable) => {
-                let Some(account) = self.account.get_untracked() else {
-                    return Err(AppError::Unreachable);
+        // As it is now: the session may end while the request is on its way.
+        let account = self.account.get_untracked();
+        answer.account.clone_from(&account);
+        // The newest answer for a hip counts: this one goes behind an older one that waits.
+        let told = if is_behind(&self.waiting.get_untracked(), &answer) {
+            Err(AppError::Internal)
+        } else {
+            api::study::answer(answer.clone()).await
+        };
+        match told {
+            Ok(answer) => {
+                self.ended.set_value(false);
+                Ok(Given::Saved(Box::new(answer)))
+            }
+            Err(error) if is_passing(&error) => {
+                let Some(account) = account else {
+                    return Err(error);
                 };
                 let waits = Waiting {
                     account,
@@ -111,12 +138,21 @@ impl Line {
                     refused: None,
                 };
                 if !self.change(|kept| kept.push(waits)) {
-                    return Err(AppError::Unreachable);
+                    return Err(error);
                 }
-                self.online.set(false);
-                Ok(Given::Later)
+                self.note(&error);
+                Ok(Given::Later(error))
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// What an error says of the line and of the session.
+    fn note(self, error: &AppError) {
+        match error {
+            AppError::Unreachable => self.online.set(false),
+            AppError::SignedOut => self.ended.set_value(true),
+            _ => {}
         }
     }
 
@@ -125,12 +161,12 @@ impl Line {
         let account = self.account.get_untracked();
         let mine = self.waiting.with_untracked(|waiting| of(waiting, account.as_deref()));
         let next = mine.into_iter().find(|waiting| waiting.refused.is_none());
-        let (Some(next), false) = (next, self.sending.get_value()) else {
+        let (Some(next), false) = (next, self.sending.get_value() || self.ended.get_value()) else {
             return;
         };
         self.sending.set_value(true);
         spawn_local(async move {
-            let result = api::study::answer(next.answer.clone()).await;
+            let result = api::study::answer(next.to_send()).await;
             self.sending.set_value(false);
             match settle(&result) {
                 Settled::Gone => {
@@ -145,11 +181,7 @@ impl Line {
                     });
                     self.send();
                 }
-                Settled::Waits => {
-                    if result == Err(AppError::Unreachable) {
-                        self.online.set(false);
-                    }
-                }
+                Settled::Waits(error) => self.note(&error),
             }
         });
     }
@@ -166,6 +198,15 @@ fn of(waiting: &[Waiting], account: Option<&str>) -> Vec<Waiting> {
     waiting.iter().filter(is_theirs).cloned().collect()
 }
 
+/// Whether an older answer of the same account for the same hip is still to be sent.
+fn is_behind(waiting: &[Waiting], answer: &AnswerInput) -> bool {
+    let is_older = |waiting: &Waiting| {
+        let of = &waiting.answer;
+        waiting.refused.is_none() && of.sop_uid == answer.sop_uid && of.side == answer.side
+    };
+    of(waiting, answer.account.as_deref()).iter().any(is_older)
+}
+
 fn parse(text: Option<&str>) -> Vec<Waiting> {
     text.and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default()
@@ -176,14 +217,18 @@ fn parse(text: Option<&str>) -> Vec<Waiting> {
 enum Settled {
     Gone,
     Refused(String),
-    Waits,
+    Waits(AppError),
+}
+
+/// Whether an error says nothing about the answer itself: the same may be taken another time.
+fn is_passing(error: &AppError) -> bool {
+    matches!(error, AppError::Unreachable | AppError::SignedOut | AppError::Internal)
 }
 
 fn settle(result: &Result<Answer, AppError>) -> Settled {
     match result {
         Ok(_) => Settled::Gone,
-        // It says nothing about the answer: later again.
-        Err(AppError::Unreachable | AppError::SignedOut | AppError::Internal) => Settled::Waits,
+        Err(error) if is_passing(error) => Settled::Waits(error.clone()),
         Err(error) => Settled::Refused(error.to_string()),
     }
 }
@@ -195,16 +240,29 @@ mod tests {
     #[test]
     fn only_a_word_about_the_answer_itself_settles_it() {
         for error in [AppError::Unreachable, AppError::SignedOut, AppError::Internal] {
-            assert_eq!(settle(&Err(error)), Settled::Waits);
+            assert!(is_passing(&error));
+            assert_eq!(settle(&Err(error.clone())), Settled::Waits(error));
         }
         for error in [
             AppError::Forbidden,
             AppError::NotFound,
             AppError::Invalid("no".to_owned()),
         ] {
+            assert!(!is_passing(&error));
             let words = error.to_string();
             assert_eq!(settle(&Err(error)), Settled::Refused(words));
         }
+    }
+
+    #[test]
+    fn an_answer_says_whose_it_is_when_it_is_sent() {
+        let text = r#"{"account":"anna","answer":{"study_uid":"1","sop_uid":"2","side":"left","value":"none",
+            "comment":"","key":"k"},"refused":null}"#;
+        let kept: Waiting = serde_json::from_str(text).unwrap();
+        assert_eq!(kept.answer.account, None);
+        let sent = kept.to_send();
+        assert_eq!(sent.account.as_deref(), Some("anna"));
+        assert_eq!(sent.key, kept.answer.key);
     }
 
     #[test]
@@ -219,6 +277,31 @@ mod tests {
         let all = [anna.clone(), bert];
         assert_eq!(of(&all, Some("anna")), [anna]);
         assert_eq!(of(&all, None), []);
+    }
+
+    #[test]
+    fn an_answer_goes_behind_an_older_one_for_the_same_hip() {
+        let text = r#"{"account":"anna","answer":{"study_uid":"1","sop_uid":"2","side":"left","value":"none",
+            "comment":"","key":"k"},"refused":null}"#;
+        let older: Waiting = serde_json::from_str(text).unwrap();
+        let newer = older.to_send();
+        assert!(is_behind(std::slice::from_ref(&older), &newer));
+        assert!(!is_behind(&[], &newer));
+        let other_hip = AnswerInput {
+            side: domain::Side::Right,
+            ..newer.clone()
+        };
+        assert!(!is_behind(std::slice::from_ref(&older), &other_hip));
+        let other_account = AnswerInput {
+            account: Some("bert".to_owned()),
+            ..newer.clone()
+        };
+        assert!(!is_behind(std::slice::from_ref(&older), &other_account));
+        let refused = Waiting {
+            refused: Some("no".to_owned()),
+            ..older
+        };
+        assert!(!is_behind(&[refused], &newer));
     }
 
     #[test]

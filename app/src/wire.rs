@@ -41,6 +41,9 @@ pub struct AnswerInput {
     /// Made up by the browser for this one answer: sent twice, it is kept once.
     #[serde(default)]
     pub key: Option<String>,
+    /// Who gave it, where the browser says so: the server takes it from no other account's session.
+    #[serde(default)]
+    pub account: Option<String>,
 }
 
 /// An account to create.

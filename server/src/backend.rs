@@ -137,6 +137,14 @@ impl Backend for ServerBackend {
     }
 
     async fn answer(&self, caller: &Caller, input: AnswerInput) -> Result<Answer, AppError> {
+        // A page that its account left open may still send; who gave the answer is not signed in here.
+        if input
+            .account
+            .as_ref()
+            .is_some_and(|account| *account != caller.user.name)
+        {
+            return Err(AppError::SignedOut);
+        }
         self.visible(caller, &input.study_uid).await?;
         if !caller.user.may_answer() {
             return Err(self

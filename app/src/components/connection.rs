@@ -54,7 +54,9 @@ pub fn Connection() -> impl IntoView {
         let count = sent();
         (count > 0).then(|| {
             let what = words::counted(count, "answer waits", "answers wait");
-            view! { <p class="line-waits">{format!("{what} here and will be sent when the server is back.")}</p> }
+            view! {
+                <p class="line-waits">{format!("{what} here and will be sent when the server is back and you are signed in.")}</p>
+            }
         })
     };
     view! {

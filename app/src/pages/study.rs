@@ -23,7 +23,7 @@ use crate::offline::{Given, Line};
 use crate::query::{self, STUDIES_A_PAGE};
 use crate::viewer::{ImageViewer, KEYS, Panes};
 use crate::wire::{AnswerInput, Session};
-use crate::{Desk, SignedIn, browser, data, words};
+use crate::{AppError, Desk, SignedIn, browser, data, words};
 use earlier::Earlier;
 
 /// One study: the picture on the left, the findings and the answers on the right.
@@ -659,10 +659,11 @@ fn AnswerForm(hip: HipFinding, sop: domain::SopUid, detail: RwSignal<StudyDetail
             value,
             comment: comment.get_untracked().trim().to_owned(),
             key: None,
+            account: None,
         });
         async move {
             let Some(input) = input else {
-                return Err(crate::AppError::Invalid("Choose an answer first.".to_owned()));
+                return Err(AppError::Invalid("Choose an answer first.".to_owned()));
             };
             let given = line.give(input).await?;
             if let Given::Saved(answer) = &given {
@@ -736,7 +737,13 @@ fn AnswerForm(hip: HipFinding, sop: domain::SopUid, detail: RwSignal<StudyDetail
                 <button type="submit" class="primary" disabled=move || off() || chosen.get().is_none()>"Save the answer"</button>
                 <span role="status">{move || match save.value().get() {
                     Some(Ok(Given::Saved(_))) => Some("Saved."),
-                    Some(Ok(Given::Later)) => Some("Kept here. It will be sent when the server is back."),
+                    Some(Ok(Given::Later(AppError::SignedOut))) => {
+                        Some("Kept here. You are signed out: it will be sent when you have signed in again.")
+                    }
+                    Some(Ok(Given::Later(AppError::Internal))) => {
+                        Some("Kept here. It will be sent again in a moment.")
+                    }
+                    Some(Ok(Given::Later(_))) => Some("Kept here. It will be sent when the server is back."),
                     _ => None,
                 }}</span>
                 <FormError error/>

@@ -668,3 +668,19 @@ async fn an_answer_sent_twice_under_one_key_is_kept_and_audited_once() {
     assert_eq!(answers.len(), 2);
     assert_eq!(web.audited(AuditAction::Answer).await.len(), 2);
 }
+
+#[tokio::test]
+async fn an_answer_is_taken_from_the_session_of_who_gave_it_alone() {
+    let web = Web::new().await;
+    with_picture(&web).await;
+    let reader = web.sign_in("reader").await;
+    for (account, status) in [("somebody", StatusCode::UNAUTHORIZED), ("reader", StatusCode::OK)] {
+        let body = format!(
+            r#"{{"answer":{{"study_uid":"1.2.840.1","sop_uid":"1.2.840.1.5","side":"left","value":"none","comment":"","account":"{account}"}}}}"#
+        );
+        let response = web.post("/api/answer", &reader, "application/json", body).await;
+        assert_eq!(response.status(), status, "{account}");
+    }
+    let answers = web.bench.db.study(&"1.2.840.1".into()).await.unwrap().unwrap().answers;
+    assert_eq!(answers.len(), 1);
+}
