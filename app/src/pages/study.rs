@@ -1,5 +1,6 @@
 mod earlier;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use domain::{
@@ -157,6 +158,51 @@ pub fn first_image(images: &[ImageRow]) -> usize {
         .map_or(0, |(index, _)| index)
 }
 
+/// The image that the page shows, and the number in the address by which it was chosen.
+#[derive(Clone, Debug, PartialEq)]
+struct Opened {
+    asked: Option<usize>,
+    sop: Option<SopUid>,
+}
+
+impl Opened {
+    /// The image that the address asks for. While the address stays the same so does the image: a result or an image
+    /// that comes later must not change the picture under its reader.
+    fn new(before: Option<&Opened>, asked: Option<usize>, images: &[ImageRow]) -> Self {
+        let is_there = |sop: &SopUid| images.iter().any(|image| image.sop_uid == *sop);
+        if let Some(before) = before
+            && before.asked == asked
+            && before.sop.as_ref().is_some_and(is_there)
+        {
+            return before.clone();
+        }
+        let index = match asked {
+            Some(number) if (1..=images.len()).contains(&number) => number - 1,
+            _ => first_image(images),
+        };
+        Self {
+            asked,
+            sop: images.get(index).map(|image| image.sop_uid.clone()),
+        }
+    }
+
+    fn place(&self, images: &[ImageRow]) -> Option<usize> {
+        images
+            .iter()
+            .position(|image| Some(&image.sop_uid) == self.sop.as_ref())
+    }
+}
+
+/// An answer that is not saved yet.
+#[derive(Clone, Default)]
+struct Draft {
+    chosen: ArcRwSignal<Option<AnswerValue>>,
+    comment: ArcRwSignal<String>,
+}
+
+/// The drafts of a study. They outlive the forms, which are drawn anew with a newer result of the image.
+type Drafts = StoredValue<HashMap<(SopUid, Side), Draft>>;
+
 #[component]
 fn Study(detail: StudyDetail, session: Option<Session>, list: Memo<StudyQuery>) -> impl IntoView {
     let map = use_query_map();
@@ -166,16 +212,16 @@ fn Study(detail: StudyDetail, session: Option<Session>, list: Memo<StudyQuery>) 
     let live = RwSignal::new(true);
     let panes = Panes::default();
     let side = RwSignal::new(None::<Side>);
+    let drafts: Drafts = StoredValue::new(HashMap::new());
 
-    let index = Memo::new(move |_| {
-        let count = detail.with(|detail| detail.images.len());
+    let opened = Memo::new(move |before: Option<&Opened>| {
         let asked = map
             .with(|map| map.get("image"))
             .and_then(|text| text.parse::<usize>().ok());
-        match asked {
-            Some(number) if (1..=count).contains(&number) => number - 1,
-            _ => detail.with(|detail| first_image(&detail.images)),
-        }
+        detail.with(|detail| Opened::new(before, asked, &detail.images))
+    });
+    let index = Memo::new(move |_| {
+        opened.with(|opened| detail.with(|detail| opened.place(&detail.images).unwrap_or_default()))
     });
     let image = Memo::new(move |_| detail.with(|detail| detail.images.get(index.get()).cloned()));
     let hips = Memo::new(move |_| {
@@ -213,6 +259,26 @@ fn Study(detail: StudyDetail, session: Option<Session>, list: Memo<StudyQuery>) 
             });
         });
     }
+    {
+        // An image that came before the one shown moves it: the address goes along.
+        let navigate = use_navigate();
+        let uid = uid.clone();
+        Effect::new(move |_| {
+            let place = index.get() + 1;
+            let count = detail.with(|detail| detail.images.len());
+            let asked = opened.with(|opened| opened.asked);
+            if asked.is_some_and(|asked| (1..=count).contains(&asked) && asked != place) {
+                navigate(
+                    &query::image_href(&uid, &list.get_untracked(), place),
+                    NavigateOptions {
+                        replace: true,
+                        scroll: false,
+                        ..NavigateOptions::default()
+                    },
+                );
+            }
+        });
+    }
     keys(panes, sop, hips, side, list);
 
     view! {
@@ -235,7 +301,7 @@ fn Study(detail: StudyDetail, session: Option<Session>, list: Memo<StudyQuery>) 
                 {move || {
                     image
                         .get()
-                        .map(|image| view! { <Findings image detail may_answer side/> }.into_any())
+                        .map(|image| view! { <Findings image detail may_answer side drafts/> }.into_any())
                 }}
                 <Keys may_answer/>
             </aside>
@@ -472,6 +538,7 @@ fn Findings(
     detail: RwSignal<StudyDetail>,
     may_answer: bool,
     side: RwSignal<Option<Side>>,
+    drafts: Drafts,
 ) -> impl IntoView {
     let Some(reading) = image.reading.clone() else {
         return view! {
@@ -489,7 +556,7 @@ fn Findings(
     let set_aside = reading.hips.is_empty();
     let hips = hips
         .into_iter()
-        .map(|hip| view! { <Hip hip sop=sop.clone() detail may_answer side/> })
+        .map(|hip| view! { <Hip hip sop=sop.clone() detail may_answer side drafts/> })
         .collect_view();
     let stamp = image.read_at.map(|at| view! { <When at/> });
     let short: String = reading.model.sha256.chars().take(12).collect();
@@ -532,6 +599,7 @@ fn Hip(
     detail: RwSignal<StudyDetail>,
     may_answer: bool,
     side: RwSignal<Option<Side>>,
+    drafts: Drafts,
 ) -> impl IntoView {
     let this = hip.side;
     let result = words::summary_of(hip.call);
@@ -586,7 +654,7 @@ fn Hip(
             {hip.metal
                 .map(|metal| view! { <p class="muted">{format!("Metal: score {}", words::score(metal.score))}</p> })}
             <History answers/>
-            {may_answer.then(|| view! { <AnswerForm hip sop detail/> })}
+            {may_answer.then(|| view! { <AnswerForm hip sop detail drafts/> })}
         </section>
     }
     .into_any()
@@ -643,13 +711,16 @@ fn History(answers: Memo<Vec<Answer>>) -> impl IntoView {
 }
 
 #[component]
-fn AnswerForm(hip: HipFinding, sop: domain::SopUid, detail: RwSignal<StudyDetail>) -> impl IntoView {
+fn AnswerForm(hip: HipFinding, sop: domain::SopUid, detail: RwSignal<StudyDetail>, drafts: Drafts) -> impl IntoView {
     let ready = expect_context::<Desk>().ready;
     let line = expect_context::<Line>();
     let side = hip.side;
     let agreeing = hip.agreeing();
-    let chosen = RwSignal::new(None::<AnswerValue>);
-    let comment = RwSignal::new(String::new());
+    let draft = drafts
+        .try_update_value(|drafts| drafts.entry((sop.clone(), side)).or_default().clone())
+        .unwrap_or_default();
+    let chosen: RwSignal<Option<AnswerValue>> = draft.chosen.clone().into();
+    let comment: RwSignal<String> = draft.comment.clone().into();
     let study = detail.with_untracked(|detail| detail.row.study_uid.clone());
     let save = Action::new(move |(): &()| {
         let input = chosen.get_untracked().map(|value| AnswerInput {
@@ -661,6 +732,7 @@ fn AnswerForm(hip: HipFinding, sop: domain::SopUid, detail: RwSignal<StudyDetail
             key: None,
             account: None,
         });
+        let draft = draft.clone();
         async move {
             let Some(input) = input else {
                 return Err(AppError::Invalid("Choose an answer first.".to_owned()));
@@ -673,8 +745,9 @@ fn AnswerForm(hip: HipFinding, sop: domain::SopUid, detail: RwSignal<StudyDetail
                     }
                 });
             }
-            chosen.set(None);
-            comment.set(String::new());
+            // This form may be gone by now, its draft is not.
+            draft.chosen.set(None);
+            draft.comment.set(String::new());
             Ok(given)
         }
     });
@@ -798,4 +871,45 @@ fn Keys(may_answer: bool) -> impl IntoView {
         </details>
     }
     .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(sop: &str) -> ImageRow {
+        ImageRow {
+            sop_uid: SopUid::from(sop),
+            series_uid: domain::SeriesUid::from("1"),
+            modality: String::new(),
+            body_part: String::new(),
+            view_position: String::new(),
+            instance_number: String::new(),
+            rows: 1,
+            columns: 1,
+            received_at: domain::Timestamp(0),
+            reading: None,
+            read_at: None,
+        }
+    }
+
+    #[test]
+    fn the_image_that_was_opened_stays_until_the_address_asks_for_another() {
+        assert_eq!(Opened::new(None, None, &[]).sop, None);
+        let two = [image("1"), image("2")];
+        let second = Opened::new(None, Some(2), &two);
+        assert_eq!(second.place(&two), Some(1));
+        // One more comes, in front of it.
+        let three = [image("0"), image("1"), image("2")];
+        let same = Opened::new(Some(&second), Some(2), &three);
+        assert_eq!(same.place(&three), Some(2));
+        let other = Opened::new(Some(&same), Some(1), &three);
+        assert_eq!(other.place(&three), Some(0));
+        // Without a number in the address.
+        let first = Opened::new(Some(&Opened::new(None, None, &[])), None, &two);
+        assert_eq!(first.place(&two), Some(0));
+        assert_eq!(Opened::new(Some(&first), None, &three).place(&three), Some(1));
+        // It is gone.
+        assert_eq!(Opened::new(Some(&first), None, &two[1..]).place(&two[1..]), Some(0));
+    }
 }
