@@ -100,7 +100,8 @@ pub struct Heat {
     pub opacity: RwSignal<f32>,
     pub maps: RwSignal<Vec<HeatMap>>,
     pub note: RwSignal<Option<String>>,
-    asked: RwSignal<bool>,
+    /// The picture whose maps were asked for, or are there.
+    asked: RwSignal<Option<SopUid>>,
 }
 
 impl Default for Panes {
@@ -114,7 +115,7 @@ impl Default for Panes {
                 opacity: RwSignal::new(0.0),
                 maps: RwSignal::default(),
                 note: RwSignal::new(None),
-                asked: RwSignal::new(false),
+                asked: RwSignal::new(None),
             },
         }
     }
@@ -186,18 +187,21 @@ impl Panes {
             heat.opacity.set(0.0);
             return;
         }
-        let (Some(sop), false) = (sop, heat.asked.get_untracked()) else {
+        let Some(sop) = sop else { return };
+        if heat.asked.with_untracked(|asked| asked.as_ref() == Some(&sop)) {
             if !heat.maps.with_untracked(Vec::is_empty) {
                 heat.opacity.set(FIRST_OPACITY);
             }
             return;
-        };
-        heat.asked.set(true);
+        }
+        // Maps of another picture must not be painted over this one, whatever the server answers.
+        heat.maps.set(Vec::new());
+        heat.asked.set(Some(sop.clone()));
         heat.note.set(Some("Computing the heat map…".to_owned()));
         spawn_local(async move {
-            let answer = api::viewer::heat_maps(sop).await;
-            // Another picture may be open by now: then nobody waits for this any more.
-            if heat.asked.try_get_untracked() != Some(true) {
+            let answer = api::viewer::heat_maps(sop.clone()).await;
+            // Another picture may be open by now, and its own maps asked for: then nobody waits for these any more.
+            if heat.asked.try_get_untracked() != Some(Some(sop)) {
                 return;
             }
             match answer {
@@ -212,7 +216,7 @@ impl Panes {
                     heat.opacity.try_set(FIRST_OPACITY);
                 }
                 Err(error) => {
-                    heat.asked.try_set(false);
+                    heat.asked.try_set(None);
                     heat.note.try_set(Some(error.to_string()));
                 }
             }
@@ -224,7 +228,7 @@ impl Panes {
         self.heat.opacity.set(0.0);
         self.heat.maps.set(Vec::new());
         self.heat.note.set(None);
-        self.heat.asked.set(false);
+        self.heat.asked.set(None);
     }
 }
 
