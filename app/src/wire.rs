@@ -3,6 +3,10 @@
 use domain::{AnswerValue, Role, Side, SiteId, SopUid, StudyUid, Timestamp};
 use serde::{Deserialize, Serialize};
 
+/// What `/events` says instead of a study's UID where any study may have changed: browsers pass over an event without
+/// data.
+pub const ANY_STUDY: &str = "any";
+
 /// Who is signed in, as the header shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {

@@ -240,14 +240,14 @@ fn Study(detail: StudyDetail, session: Option<Session>, list: Memo<StudyQuery>) 
         Effect::new(move |_| {
             let uid = uid.clone();
             // Asking for a study is written in the audit trail: a settled one is not asked for twice at its opening, and
-            // only this study's own changes count.
+            // only its own changes count. One that is not settled is asked for too where any study may have changed.
             let unsettled = move || {
                 detail
                     .try_with_untracked(|detail| !detail.row.state.is_settled())
                     .unwrap_or_default()
             };
             browser::on_change(live, unsettled, move |changed| {
-                if changed != uid.as_str() {
+                if changed != uid.as_str() && !(changed.is_empty() && unsettled()) {
                     return;
                 }
                 let uid = uid.clone();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::backend::Caller;
-use app::wire::ReadBy;
+use app::wire::{ANY_STUDY, ReadBy};
 use axum::extract::{Extension, Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -41,7 +41,7 @@ struct Listener {
     _lease: Option<Lease>,
 }
 
-/// `event: change` with a Study Instance UID that the caller may see, or with no data where several
+/// `event: change` with a Study Instance UID that the caller may see, or with [`ANY_STUDY`] where several
 /// changed at once; `event: readers` with the studies that are open, at once and after each change. The stream
 /// ends with its session.
 ///
@@ -109,7 +109,7 @@ impl Listener {
                             Ok(Some(site)) if user.may_see(&site) => study.0,
                             _ => continue,
                         },
-                        None => String::new(),
+                        None => ANY_STUDY.to_owned(),
                     };
                     return Some(Event::default().event("change").data(data));
                 }

@@ -12,6 +12,7 @@ use web_sys::EventSource;
 use super::POLL;
 use crate::Desk;
 use crate::query::encode;
+use crate::wire::ANY_STUDY;
 
 type Listener = Closure<dyn FnMut(JsValue)>;
 
@@ -74,8 +75,8 @@ fn data(event: JsValue) -> String {
     event.and_then(|event| event.data().as_string()).unwrap_or_default()
 }
 
-/// Calls `call` with a study's UID, or with nothing, whenever a study changed; while the event stream is away, every
-/// few seconds. `live` says whether the stream is open. Ends with the owner it was called under.
+/// Calls `call` with a study's UID, or with nothing where any may have changed; while the event stream is away, with
+/// nothing every few seconds. `live` says whether the stream is open. Ends with the owner it was called under.
 ///
 /// What happens while the stream is away is never sent, so opening it again counts as a change. Between drawing the
 /// page and its first opening something may have happened too: `unsettled` says whether that is to be asked for.
@@ -97,7 +98,10 @@ pub fn on_change(live: RwSignal<bool>, unsettled: impl Fn() -> bool + 'static, c
     });
 
     let heard = call.clone();
-    let change = Listener::new(move |event: JsValue| heard(data(event)));
+    let change = Listener::new(move |event: JsValue| {
+        let study = data(event);
+        heard(if study == ANY_STUDY { String::new() } else { study });
+    });
     let readers = Listener::new(move |event: JsValue| {
         if let (Some(desk), Ok(readers)) = (desk, serde_json::from_slice(data(event).as_bytes())) {
             desk.readers.try_set(readers);
