@@ -328,7 +328,7 @@ impl Backend for Fake {
                 sex_age: "F, 82 y".to_owned(),
                 adjudicates: name == "differ",
                 records: (name != "blind").then_some(records),
-                next_sop_uid: None,
+                next_picture: None,
             }),
             open: 12,
             answered: 34,

@@ -38,8 +38,6 @@ pub fn set_height(_: &str, _: f64) {}
 
 pub fn leave_for(_: &str) {}
 
-pub fn prefetch(_: &str) {}
-
 pub fn toggle_theme() {}
 
 pub fn local_time(_: Timestamp) -> Option<String> {
@@ -79,3 +77,5 @@ pub fn new_key() -> String {
 }
 
 pub fn fetch_ahead(_: Vec<domain::StudyUid>) {}
+
+pub fn fetch_picture_ahead(_: String) {}

@@ -1,6 +1,6 @@
 //! The line to the server: whether it is there, what is kept for when it is not, what is fetched ahead.
 //!
-//! Owner of the module's state: [`AHEAD`], the studies to fetch behind the current picture.
+//! Owner of the module's state: [`AHEAD`], what to fetch behind the current picture.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -23,7 +23,7 @@ const CALM_PROBES: u32 = 6;
 const FIRST_PICTURE: usize = 64 << 10;
 /// Where the viewer looks for pictures before it asks the server.
 const KEPT: &str = "shenton-pictures";
-/// Studies whose whole picture is fetched ahead; of those after them, the first picture.
+/// So many pictures are fetched ahead whole; of those after them, the first bytes.
 const WHOLE: usize = 1;
 
 /// Hears of every picture of the page, as JSON; ends with the owner it was called under.
@@ -178,9 +178,17 @@ pub fn new_key() -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+#[derive(Clone, PartialEq)]
+enum Wanted {
+    /// The image that the study opens with.
+    Study(StudyUid),
+    /// The image at an address.
+    Picture(String),
+}
+
 #[derive(Default)]
 struct Ahead {
-    wanted: Vec<StudyUid>,
+    wanted: Vec<Wanted>,
     running: Option<web_sys::AbortController>,
     /// Whether a picture was ever complete.
     begun: bool,
@@ -194,10 +202,19 @@ thread_local! {
 
 /// Fetches the pictures of these studies, the next one first, once the picture on the screen is complete.
 pub fn fetch_ahead(studies: Vec<StudyUid>) {
+    want(studies.into_iter().map(Wanted::Study).collect());
+}
+
+/// Fetches the picture of this address once the picture on the screen is complete.
+pub fn fetch_picture_ahead(address: String) {
+    want(vec![Wanted::Picture(address)]);
+}
+
+fn want(wanted: Vec<Wanted>) {
     AHEAD.with_borrow_mut(|ahead| {
-        if ahead.wanted != studies {
+        if ahead.wanted != wanted {
             ahead.stop();
-            ahead.wanted = studies;
+            ahead.wanted = wanted;
         }
     });
     start();
@@ -229,7 +246,7 @@ impl Ahead {
 }
 
 fn start() {
-    let Some((studies, signal)) = AHEAD.with_borrow_mut(|ahead| {
+    let Some((wanted, signal)) = AHEAD.with_borrow_mut(|ahead| {
         if !ahead.begun || !ahead.arriving.is_empty() || ahead.running.is_some() || ahead.wanted.is_empty() {
             return None;
         }
@@ -242,21 +259,27 @@ fn start() {
     };
     spawn_local(async move {
         // What cannot be fetched ahead is fetched when it is wanted.
-        let _ = fetch_all(&studies, &signal).await;
+        let _ = fetch_all(&wanted, &signal).await;
     });
 }
 
-async fn fetch_all(studies: &[StudyUid], signal: &web_sys::AbortSignal) -> Result<(), JsValue> {
+async fn fetch_all(wanted: &[Wanted], signal: &web_sys::AbortSignal) -> Result<(), JsValue> {
     if !js_sys::Reflect::has(&window(), &"caches".into())? {
         return Ok(());
     }
     let kept: web_sys::Cache = JsFuture::from(window().caches()?.open(KEPT)).await?.dyn_into()?;
     let mut addresses = Vec::new();
-    for study in studies {
+    for wanted in wanted {
+        let study = match wanted {
+            Wanted::Study(study) => study,
+            Wanted::Picture(address) => {
+                addresses.push(address.clone());
+                continue;
+            }
+        };
         let of = format!("/frames/of/{}", encode(study.as_str()));
         let (_, bytes) = fetch(&of, None, signal).await?;
         let all: Vec<String> = serde_json::from_slice(&bytes).unwrap_or_default();
-        // The image that a study opens with.
         addresses.extend(all.into_iter().next());
     }
     for address in &addresses {

@@ -111,20 +111,6 @@ pub fn leave_for(path: &str) {
     let _ = window().location().set_href(path);
 }
 
-/// Fetches an address into the browser's own store, so that asking for it again costs no download.
-pub fn prefetch(path: &str) {
-    let answer = window().fetch_with_str(path);
-    spawn_local(async move {
-        // Read to its end, or the browser keeps nothing; what goes wrong shows when the picture itself is asked for.
-        if let Ok(answer) = JsFuture::from(answer).await
-            && let Ok(answer) = answer.dyn_into::<web_sys::Response>()
-            && let Ok(body) = answer.array_buffer()
-        {
-            let _ = JsFuture::from(body).await;
-        }
-    });
-}
-
 /// Changes between the dark and the light theme and remembers it for a year.
 pub fn toggle_theme() {
     let Some(root) = document().document_element() else {

@@ -10,7 +10,7 @@ use crate::components::error_note::ErrorNote;
 use crate::components::notice::Notice;
 use crate::pages::cohorts::cohort_href;
 use crate::viewer::{Command, ImageViewer, KEYS, Panes};
-use crate::{AppError, Desk, browser, data, query, words};
+use crate::{AppError, Desk, browser, data, words};
 
 /// The answers with their keys; the first four are those of the study page.
 const ANSWERS: [(Label, &str, &str); 5] = [
@@ -55,10 +55,6 @@ pub fn ReviewPage() -> impl IntoView {
         </div>
     }
     .into_any()
-}
-
-fn frame_href(sop: &SopUid) -> String {
-    format!("/frames/{}/progressive", query::encode(sop.as_str()))
 }
 
 /// Asks of the reviewer: an answer, or the newest one back.
@@ -161,10 +157,8 @@ fn Table(desk: ReviewDesk, name: String) -> impl IntoView {
     });
     // The picture after this one, while this one is looked at.
     Effect::new(move |_| {
-        if port.state.with(|state| state.loaded)
-            && let Some(next) = now.with(|desk| desk.item.as_ref()?.next_sop_uid.clone())
-        {
-            browser::prefetch(&frame_href(&next));
+        if let Some(next) = now.with(|desk| desk.item.as_ref()?.next_picture.clone()) {
+            browser::fetch_picture_ahead(next);
         }
     });
     Effect::new(move |_| {

@@ -9,6 +9,7 @@ use domain::{AuditAction, HipFinding};
 
 use super::rounds;
 use crate::error::internal;
+use crate::http::frames;
 use crate::{audit, clock};
 
 /// Longest comment of an answer, in characters.
@@ -106,7 +107,11 @@ async fn shown(
         }),
         adjudicates: queued.adjudicates,
         records,
-        next_sop_uid: queued.next_sop.clone(),
+        next_picture: queued
+            .next_sop
+            .as_ref()
+            .filter(|next| hip.sop_uid.as_ref() != Some(*next))
+            .map(frames::address),
     })
 }
 

@@ -229,6 +229,12 @@ fn range(text: &str, length: u64) -> Asked {
     }
 }
 
+/// Where the viewer asks for an image, and keeps it under.
+pub fn address(uid: &SopUid) -> String {
+    let uid = app::query::encode(uid.as_str());
+    format!("/frames/{uid}/progressive?v={}", progressive::VERSION)
+}
+
 pub async fn of_study(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
@@ -250,10 +256,6 @@ pub async fn of_study(
     }
     let detail = state.db.study(&study_uid).await?.ok_or(HttpError::NotFound)?;
     let first = app::pages::study::first_image(&detail.images);
-    let address = |uid: &SopUid| {
-        let uid = app::query::encode(uid.as_str());
-        format!("/frames/{uid}/progressive?v={}", progressive::VERSION)
-    };
     let mut images: Vec<String> = detail.images.iter().map(|image| address(&image.sop_uid)).collect();
     if let Some(before) = images.get_mut(..=first) {
         before.rotate_right(1);

@@ -435,8 +435,8 @@ pub struct ReviewItem {
     /// Two reviewers differ: this answer settles it.
     pub adjudicates: bool,
     pub records: Option<Records>,
-    /// The image of the hip after this one, to be fetched beforehand.
-    pub next_sop_uid: Option<SopUid>,
+    /// Where the viewer finds the image of the hip after this one, to be fetched beforehand; none where it is this one.
+    pub next_picture: Option<String>,
 }
 
 /// Where a reviewer stands.
