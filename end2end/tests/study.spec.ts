@@ -130,6 +130,51 @@ test('a result that comes before the page listens is shown', async ({ page }) =>
   expect(asked).toBe(2);
 });
 
+test('a result that comes meanwhile leaves the picture and a half-written answer alone', async ({ page }) => {
+  await openBoxedStudy(page);
+  await page.goto('/');
+  await ready(page);
+  // First an image without a suspicion and one not read yet; then, once the answer is half written, the second has the
+  // worse result and the first was read again.
+  type Reading = { hips: { call: string | null }[] };
+  const called = (reading: Reading, call: string): Reading => ({
+    ...reading,
+    hips: reading.hips.map((hip) => ({ ...hip, call: hip.call && call })),
+  });
+  let written = () => {};
+  const draft = new Promise<void>((done) => (written = done));
+  let asked = 0;
+  await page.route('**/api/study', async (route) => {
+    const response = await route.fetch();
+    const detail = await response.json();
+    const isFirst = asked++ === 0;
+    if (!isFirst) await draft;
+    const image = detail.images.find((image: { reading: Reading | null }) => image.reading?.hips.some((hip) => hip.call));
+    detail.row.state = isFirst ? 'analysing' : 'done';
+    detail.images = [
+      { ...image, reading: called(image.reading, 'negative'), read_at: image.read_at + (isFirst ? 0 : 60_000) },
+      { ...image, sop_uid: `${image.sop_uid}.9`, reading: isFirst ? null : called(image.reading, 'definite') },
+    ];
+    await route.fulfill({ response, json: detail });
+  });
+  const row = page.locator('table.worklist tbody tr', {
+    has: page.locator('.result-definite, .result-doubtful, .result-negative'),
+    hasText: 'SIMULATED',
+  });
+  await row.first().locator('td.patient a').click();
+  const cards = page.locator('nav.images .image-card');
+  await expect(cards.nth(1)).toContainText('Not read yet');
+  const hip = page.locator('.hip').first();
+  await hip.getByRole('radio').last().check();
+  await hip.getByPlaceholder('Comment').fill('Half written.');
+  written();
+  await expect(cards.nth(1)).not.toContainText('Not read yet');
+  await settled(page);
+  await expect(cards.nth(0)).toHaveAttribute('aria-current', 'true');
+  await expect(hip.getByRole('radio').last()).toBeChecked();
+  await expect(hip.getByPlaceholder('Comment')).toHaveValue('Half written.');
+});
+
 test('a picture that the server does not have is said so', async ({ page }) => {
   await page.route('**/frames/**', (route) => route.fulfill({ status: 404 }));
   await page.goto('/');

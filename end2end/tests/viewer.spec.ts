@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { CDPSession, Page } from '@playwright/test';
+import type { CDPSession, Page, Route } from '@playwright/test';
 import {
   canMakeDicom, demoIsRead, expect, greys, makeDicom, openBoxedStudy, open, overlayPixels, pictureIsThere, ready, settled,
   test, upload,
@@ -197,6 +197,60 @@ test('the heat map lies over the hips on request; one key takes everything away'
   expect((await heatPixels(page)).alpha).toBe(hot.alpha);
   await button.click();
   expect(await overlayPixels(page)).toBe(opened);
+});
+
+test('a heat map that comes late is not painted over another image', async ({ page }) => {
+  await demoIsRead(page);
+  const done = page.locator('table.worklist tbody tr', { hasText: 'SIMULATED', has: page.locator('.state-done') });
+  const boxed = done
+    .filter({ has: page.locator('.result-definite, .result-doubtful, .result-negative') })
+    .first()
+    .locator('td.patient a');
+  const uid = (href: string | null) => decodeURIComponent(new URL(href!, page.url()).pathname.split('/')[2]);
+  const shown = uid(await boxed.getAttribute('href'));
+  const hrefs = await done.locator('td.patient a').evaluateAll((links) => links.map((link) => link.getAttribute('href')));
+  const beside = hrefs.map(uid).find((other) => other !== shown)!;
+  const headers = { origin: new URL(page.url()).origin };
+  const told = await page.request.post('/api/study', { data: { study: beside }, headers });
+  const other = (await told.json()).images[0];
+  // A study of two images: its own, and one of another study.
+  type Image = { reading: { hips: { call: string | null }[] } | null };
+  await page.route('**/api/study', async (route) => {
+    const response = await route.fetch();
+    const detail = await response.json();
+    const own = detail.images.find((image: Image) => image.reading?.hips.some((hip) => hip.call));
+    detail.images = [own, { ...other, reading: own.reading, read_at: own.read_at }];
+    await route.fulfill({ response, json: detail });
+  });
+  const held: Route[] = [];
+  await page.route('**/api/heat_maps', (route) => {
+    held.push(route);
+  });
+  await boxed.click();
+  await pictureIsThere(page);
+  const note = page.locator('.heat-note');
+  const button = page.getByRole('button', { name: 'Heat map' });
+  await page.keyboard.press('t');
+  await expect(note).toContainText('Computing');
+  await expect.poll(() => held.length).toBe(1);
+
+  const second = page.locator('nav.images .image-card').nth(1);
+  await second.click();
+  await expect(second).toHaveAttribute('aria-current', 'true');
+  await expect(note).toHaveText('');
+  await pictureIsThere(page);
+  await page.keyboard.press('t');
+  await expect.poll(() => held.length).toBe(2);
+  const late = await held[0].fetch({ timeout: 60_000 });
+  const heard = page.waitForResponse('**/api/heat_maps');
+  await held[0].fulfill({ response: late });
+  await heard;
+  await settled(page);
+  await expect(button).toHaveAttribute('aria-pressed', 'false');
+  await expect(note).toContainText('Computing');
+  await held[1].fulfill({ json: [] });
+  await expect(note).toContainText('no heat map');
+  await expect(button).toHaveAttribute('aria-pressed', 'false');
 });
 
 /** Sum of alpha and of red over the overlay. */
