@@ -9,7 +9,6 @@ test('the trail says who did what, and its chain holds', async ({ page }) => {
   await open(page, '/audit');
   const rows = page.locator('table tbody tr');
   await expect(rows.filter({ hasText: 'View study' }).filter({ hasText: study }).first()).toContainText('admin');
-  await expect(rows.filter({ hasText: 'Sign in' }).first()).toContainText('127.0.0.1');
   await page.getByRole('button', { name: 'Check the chain' }).click();
   await expect(page.getByText(/Unbroken: .* checked/)).toBeVisible();
   await page.screenshot({ path: screenshotPath('audit.png') });
@@ -19,5 +18,5 @@ test('the trail says who did what, and its chain holds', async ({ page }) => {
   await page.getByRole('button', { name: 'Filter' }).click();
   await expect(page).toHaveURL(/action=/);
   await expect(rows.filter({ hasText: 'View study' })).toHaveCount(0);
-  expect(await rows.count()).toBeGreaterThan(0);
+  await expect(rows.filter({ hasText: 'Sign in' }).first()).toContainText('127.0.0.1');
 });

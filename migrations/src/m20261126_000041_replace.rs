@@ -9,7 +9,7 @@ pub struct Migration;
 
 /// Trigger, event, condition, words. Where SQLite itself counts the rows, `NEW.id` is -1 before the row is stored, which
 /// no row has.
-const REFUSALS: [(&str, &str, &str, &str); 10] = [
+const REFUSALS: [(&str, &str, &str, &str); 9] = [
     (
         "cohort_no_replace",
         "INSERT ON cohort",
@@ -67,13 +67,6 @@ const REFUSALS: [(&str, &str, &str, &str); 10] = [
         "audit_no_replace",
         "INSERT ON audit",
         "EXISTS (SELECT 1 FROM audit a WHERE a.id = NEW.id)",
-        "the audit trail is append-only",
-    ),
-    // `audit.id` is no alias of SQLite's own row number, which can be given too.
-    (
-        "audit_no_replace_by_row",
-        "INSERT ON audit",
-        "EXISTS (SELECT 1 FROM audit a WHERE a.rowid = NEW.rowid)",
         "the audit trail is append-only",
     ),
 ];
