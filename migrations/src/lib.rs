@@ -12,6 +12,7 @@ mod m20261126_000021_answer_key;
 mod m20261126_000031_saved_views;
 mod m20261126_000040_cohorts;
 mod m20261126_000041_replace;
+mod m20261129_000042_failures;
 
 /// Every migration, oldest first. Only ever append.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000031_saved_views::Migration),
             Box::new(m20261126_000040_cohorts::Migration),
             Box::new(m20261126_000041_replace::Migration),
+            Box::new(m20261129_000042_failures::Migration),
         ]
     }
 }

@@ -30,4 +30,5 @@ pub mod inference;
 pub mod worker;
 
 pub mod demo;
+pub mod elsewhere;
 pub mod simulate;

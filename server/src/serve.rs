@@ -248,6 +248,12 @@ pub async fn run(config: Config, options: ServeOptions) -> anyhow::Result<()> {
             options.demo,
         ))
     });
+    let elsewhere = tokio::spawn(crate::elsewhere::watch(
+        services.db.clone(),
+        services.changes.clone(),
+        Duration::from_secs(1),
+        stop.clone(),
+    ));
     let janitor = tokio::spawn(delete_expired_sessions(services.db.clone(), stop.clone()));
 
     let app = router::router(state).into_make_service_with_connect_info::<SocketAddr>();
@@ -263,7 +269,10 @@ pub async fn run(config: Config, options: ServeOptions) -> anyhow::Result<()> {
     let _ = stop_sender.send(true);
     // Pages with an open event stream would hold a graceful stop for ever.
     let _ = tokio::time::timeout(Duration::from_secs(5), serving).await;
-    for task in [worker, dicom, demo, Some(janitor)].into_iter().flatten() {
+    for task in [worker, dicom, demo, Some(elsewhere), Some(janitor)]
+        .into_iter()
+        .flatten()
+    {
         let _ = tokio::time::timeout(Duration::from_secs(5), task).await;
     }
     Ok(())

@@ -51,12 +51,12 @@ impl Options {
         Duration::from_secs(self.lease_seconds.max(1))
     }
 
-    /// When to try again after `attempt` tries, or `None` to give up.
-    fn retry_at(&self, attempt: u32, now: Timestamp) -> Option<Timestamp> {
-        if attempt >= self.max_attempts {
+    /// When to try again after so many failures, or `None` to give up.
+    fn retry_at(&self, failures: u32, now: Timestamp) -> Option<Timestamp> {
+        if failures >= self.max_attempts {
             return None;
         }
-        let exponent = attempt.saturating_sub(1).min(8);
+        let exponent = failures.saturating_sub(1).min(8);
         let seconds = self.backoff_seconds.clamp(0.0, 3600.0) * f64::from(4_u32.pow(exponent));
         Some(after(now, Duration::from_secs_f64(seconds.min(24.0 * 3600.0))))
     }
@@ -160,11 +160,9 @@ impl Worker {
 
     /// Analyses a claimed study and records how that went.
     async fn work(&self, claim: &Claim, stop: &watch::Receiver<bool>) {
-        if claim.attempt > self.options.max_deaths {
-            let reason = format!(
-                "the server stopped while it analysed this study, {} times",
-                claim.attempt - 1
-            );
+        let deaths = claim.attempt.saturating_sub(1 + claim.failures);
+        if deaths >= self.options.max_deaths {
+            let reason = format!("the server stopped while it analysed this study, {deaths} times");
             return self.fail(claim, &reason, None).await;
         }
         let began = Instant::now();
@@ -194,7 +192,7 @@ impl Worker {
                     Failure::Words(words) => words.clone(),
                     _ => "the server could not store the result".to_owned(),
                 };
-                let retry_at = self.options.retry_at(claim.attempt, clock::now());
+                let retry_at = self.options.retry_at(claim.failures + 1, clock::now());
                 self.fail(claim, &words, retry_at).await;
             }
         }
@@ -227,12 +225,14 @@ impl Worker {
             if *stop.borrow() {
                 return Err(Failure::Stopping);
             }
-            readings.push(self.read(&instance).await?);
+            let last = claim.failures + 1 >= self.options.max_attempts;
+            readings.push(self.read(&instance, last).await?);
         }
         Ok(readings)
     }
 
-    async fn read(&self, instance: &db::Instance) -> Result<ImageReading, Failure> {
+    /// `last`: no other try follows, so an image that takes too long is a reading with an error.
+    async fn read(&self, instance: &db::Instance, last: bool) -> Result<ImageReading, Failure> {
         let path = self.storage.instance_path(&instance.sha256);
         let began = Instant::now();
         let mut decoded = self.decoder.decode(&path).await;
@@ -249,6 +249,8 @@ impl Worker {
                 tracing::error!(error, "a decoder child cannot be started");
                 return Err(Failure::Words("the decoder cannot be started".to_owned()));
             }
+            // A machine that was too busy for it may have time later.
+            Err(error @ DecodeError::TimedOut(_)) if !last => return Err(Failure::Words(error.to_string())),
             _ => {}
         }
         let decode = inference::milliseconds(began);

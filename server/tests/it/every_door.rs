@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::util::http::{Answer, Client};
 use crate::util::process::{PASSWORD, Process, data_folder, models, said, shenton};
-use crate::util::scu::{Scu, data_set};
+use crate::util::scu::{Scu, data_set, read_meta};
 use crate::util::{dicom, files, pelvis, rng, small_frame, sound, tally, wait_until_final};
 
 const EXPLICIT: &str = "1.2.840.10008.1.2.1";
@@ -790,4 +790,51 @@ async fn every_real_file_is_answered_at_the_web_doors_and_by_import() {
     );
     assert!(words.contains(&expect), "{expect}: {words}");
     assert!(server.is_running());
+}
+
+/// The same by C-STORE, each in its own transfer syntax, as an archive would send it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_real_file_is_answered_at_the_dicom_listener() {
+    let Some(corpus) = files::corpus() else {
+        println!("skipped: no corpus of real files");
+        return;
+    };
+    let folder = data_folder();
+    let data = folder.path();
+    let mut server = Process::start(data, &["--no-worker"]);
+    let (mut taken, mut counts) = (HashMap::new(), BTreeMap::new());
+    for entry in walkdir::WalkDir::new(corpus.join("dicom")).sort_by_file_name() {
+        let entry = entry.unwrap();
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        let file = std::fs::read(entry.path()).unwrap();
+        let Some(([class, instance, syntax], data_set)) = read_meta(&file) else {
+            tally(&mut counts, "no sender could name it".to_owned());
+            continue;
+        };
+        let said = match Scu::open(server.dicom, "CORPUS", &class, &syntax) {
+            None => "association refused".to_owned(),
+            Some(mut scu) => match scu.store(&class, &instance, data_set) {
+                Some(0) => {
+                    taken.entry(instance).or_insert_with(|| data_set.to_vec());
+                    "taken".to_owned()
+                }
+                Some(status) => format!("status {status:04X}"),
+                None => "broken off".to_owned(),
+            },
+        };
+        tally(&mut counts, said);
+    }
+    println!("{counts:?}");
+    assert!(taken.len() > 50, "{counts:?}");
+    let db = database(data).await;
+    for (instance, sent) in &taken {
+        assert!(stored(&db, data, instance).await.ends_with(sent), "{instance}");
+    }
+    // Whatever was sent, the next one is taken.
+    assert!(server.is_running());
+    let mut scu = Scu::open(server.dicom, "CORPUS", files::DX, EXPLICIT).unwrap();
+    let file = sound("1.2.77", "1.2.77.1", 64);
+    assert_eq!(scu.store(files::DX, "1.2.77.1", data_set(&file)), Some(0));
 }

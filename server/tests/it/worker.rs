@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use domain::{ModelName, ReadingStatus, StudyState};
+use domain::{ModelName, ReadingStatus, StudyState, StudyUid, Timestamp};
 use imaging::Frame;
 use pipeline::Analysis;
 use server::inference::Analyser;
 use server::ingest::Door;
 use server::worker::Options;
+use tokio::sync::{broadcast, watch};
 
 use crate::util::{Bench, Quick, files, sound};
 
@@ -119,6 +120,68 @@ async fn every_image_gets_its_reading_and_the_study_is_done() {
     assert_eq!(found[4].0, ReadingStatus::Error, "{:?}", found[4].1);
     assert!(readings[0].milliseconds.decode.is_some());
     assert_eq!(readings[0].model.name, "quick");
+}
+
+/// `shenton import` and `shenton worker` are other processes: what they do is in the database alone.
+#[tokio::test]
+async fn what_another_process_does_to_a_study_is_announced_once() {
+    let bench = Bench::new().await;
+    let (changes, mut heard) = broadcast::channel(64);
+    let (stop, stopped) = watch::channel(false);
+    let every = Duration::from_millis(20);
+    let watching = tokio::spawn(server::elsewhere::watch(
+        bench.db.clone(),
+        changes.clone(),
+        every,
+        stopped,
+    ));
+    tokio::time::sleep(10 * every).await;
+    let quiet = async |heard: &mut broadcast::Receiver<StudyUid>| {
+        tokio::time::sleep(10 * every).await;
+        assert!(heard.try_recv().is_err(), "told although nothing moved");
+    };
+    quiet(&mut heard).await;
+
+    let file = sound("1.2.5", "1.2.5.1", 32);
+    let accept = bench.ingest.accept(bench.source(Door::Import), file.into());
+    accept.await.unwrap();
+    let next = tokio::time::timeout(LIMIT, heard.recv()).await.unwrap().unwrap();
+    assert_eq!(next.as_str(), "1.2.5");
+    quiet(&mut heard).await;
+
+    bench.work(Arc::new(Quick), options(), LIMIT).await;
+    let next = tokio::time::timeout(LIMIT, heard.recv()).await.unwrap().unwrap();
+    assert_eq!(next.as_str(), "1.2.5");
+    tokio::time::sleep(10 * every).await;
+    while heard.try_recv().is_ok() {}
+
+    // What this process says itself is not said twice.
+    assert!(bench.db.restart_study(&"1.2.5".into(), Timestamp(0)).await.unwrap());
+    changes.send("1.2.5".into()).unwrap();
+    assert!(heard.recv().await.is_ok());
+    quiet(&mut heard).await;
+    stop.send(true).unwrap();
+    watching.await.unwrap();
+}
+
+/// Stopping a server is no failure of the study in its hands.
+#[tokio::test]
+async fn a_server_that_stops_takes_no_try_away() {
+    let bench = Bench::new().await;
+    let file = sound("1.2.5", "1.2.5.1", 32);
+    let accept = bench.ingest.accept(bench.source(Door::Import), file.into());
+    accept.await.unwrap();
+    bench.db.complete_quiet_studies(Timestamp(i64::MAX), 0).await.unwrap();
+    for _ in 0..options().max_attempts {
+        bench.db.claim_study(Timestamp(i64::MAX), 0).await.unwrap().unwrap();
+        bench.db.release_claims().await.unwrap();
+    }
+    let failing = Failing {
+        failures: options().max_attempts - 1,
+        calls: AtomicU32::new(0),
+    };
+    bench.work(Arc::new(failing), options(), LIMIT).await;
+    assert_eq!(bench.state_of("1.2.5").await, StudyState::Done);
 }
 
 #[tokio::test]

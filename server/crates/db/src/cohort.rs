@@ -72,6 +72,26 @@ pub struct Imported {
     pub unused: Vec<UnusedRow>,
 }
 
+/// A label's change that happened elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEvent {
+    pub key: HipKey,
+    pub at: Timestamp,
+    pub who: String,
+    pub from: Label,
+    pub to: Label,
+    pub why: String,
+}
+
+/// What happened to the labels of a cohort that is taken over from its tables.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// In the order in which they happened.
+    pub events: Vec<NewEvent>,
+    /// What stands now where it is not what stood at first: label, what it rests on, and why.
+    pub now: Vec<(HipKey, Label, Basis, String)>,
+}
+
 /// A hip as stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredHip {
@@ -238,85 +258,97 @@ impl Db {
     /// [`Error::NameTaken`].
     pub async fn create_cohort(&self, new: NewCohort, imported: Imported) -> Result<()> {
         let write = self.write().await?;
+        store(&write.txn, new, imported).await?;
+        write.commit().await
+    }
+
+    /// The same for a cohort that has a history: `imported` holds the labels that stood at first. All or nothing.
+    ///
+    /// # Errors
+    /// [`Error::NameTaken`]; [`Error::Refused`] for an event or a label of a hip that the cohort lacks.
+    pub async fn restore_cohort(&self, new: NewCohort, imported: Imported, history: History) -> Result<()> {
+        let write = self.write().await?;
         let txn = &write.txn;
-        let taken = cohort::Entity::find()
-            .filter(cohort::Column::Name.eq(&new.name))
-            .count(txn)
-            .await?;
-        if taken > 0 {
-            return Err(Error::NameTaken(new.name));
-        }
-        let row = cohort::ActiveModel {
-            name: Set(new.name),
-            // Kept bit for bit.
-            seed: Set(new.seed.cast_signed()),
-            review: Set(serde_json::to_string(&new.review)?),
-            import: Set(new.import),
-            created_at: Set(new.at.0),
-            ..Default::default()
+        let cohort_id = store(txn, new, imported).await?;
+        let hips: BTreeMap<HipKey, i64> = cohort_hip::Entity::find()
+            .filter(cohort_hip::Column::CohortId.eq(cohort_id))
+            .all(txn)
+            .await?
+            .into_iter()
+            .map(|hip| {
+                let side = parse_side(&hip.side)?;
+                let accession = hip.accession;
+                Ok((HipKey { accession, side }, hip.id))
+            })
+            .collect::<Result<_>>()?;
+        let find = |key: &HipKey| {
+            hips.get(key)
+                .copied()
+                .ok_or_else(|| Error::Refused(format!("the cohort has no {} hip {}", key.side.as_str(), key.accession)))
         };
-        let id = cohort::Entity::insert(row).exec(txn).await?.last_insert_id;
-        for part in imported.hips.chunks(CHUNK) {
-            let hips = part
+        let mut versions: BTreeMap<i64, i64> = BTreeMap::new();
+        for part in history.events.chunks(CHUNK) {
+            let events = part
                 .iter()
-                .map(|hip| {
-                    Ok(cohort_hip::ActiveModel {
-                        cohort_id: Set(id),
-                        accession: Set(hip.key.accession.clone()),
-                        side: Set(hip.key.side.as_str().to_owned()),
-                        patient_id: Set(hip.patient_id.clone()),
-                        study_uid: Set(hip.study_uid.clone().map(|uid| uid.0)),
-                        sop_uid: Set(hip.sop_uid.clone().map(|uid| uid.0)),
-                        time: Set(hip.time.clone()),
-                        emergency: Set(hip.emergency),
-                        description: Set(hip.description.clone()),
-                        set_name: Set(hip.set.as_str().to_owned()),
-                        label: Set(hip.label.as_str().to_owned()),
-                        initial_label: Set(hip.label.as_str().to_owned()),
-                        basis: Set(hip.basis.as_str().to_owned()),
-                        reason: Set(hip.reason.clone()),
-                        initial_reason: Set(hip.reason.clone()),
-                        doubtful: Set(hip.doubtful),
-                        conflict: Set(hip.conflict),
-                        evidence: Set(serde_json::to_string(&hip.sources)?),
-                        version: Set(0),
-                        audited: Set(false),
+                .map(|event| {
+                    let hip_id = find(&event.key)?;
+                    *versions.entry(hip_id).or_default() += 1;
+                    Ok(cohort_event::ActiveModel {
+                        cohort_id: Set(cohort_id),
+                        hip_id: Set(hip_id),
+                        at: Set(event.at.0),
+                        who: Set(event.who.clone()),
+                        from_label: Set(event.from.as_str().to_owned()),
+                        to_label: Set(event.to.as_str().to_owned()),
+                        why: Set(event.why.clone()),
                         ..Default::default()
                     })
                 })
                 .collect::<Result<Vec<_>>>()?;
-            cohort_hip::Entity::insert_many(hips)
+            cohort_event::Entity::insert_many(events)
                 .exec_without_returning(txn)
-                .await?;
+                .await
+                .map_err(guarded)?;
         }
-        for part in imported.records.chunks(CHUNK) {
-            let records = part.iter().map(|record| cohort_record::ActiveModel {
-                cohort_id: Set(id),
-                kind: Set(record.kind.to_owned()),
-                record: Set(record.record.clone()),
-                accession: Set(record.accession.clone()),
-                patient_id: Set(record.patient_id.clone()),
-                time: Set(record.time.clone()),
-                text: Set(record.text.clone()),
+        for (key, label, basis, reason) in history.now {
+            let id = find(&key)?;
+            cohort_hip::Entity::update(cohort_hip::ActiveModel {
+                id: Set(id),
+                label: Set(label.as_str().to_owned()),
+                basis: Set(basis.as_str().to_owned()),
+                reason: Set(reason),
+                version: Set(versions.get(&id).copied().unwrap_or(1)),
                 ..Default::default()
-            });
-            cohort_record::Entity::insert_many(records)
-                .exec_without_returning(txn)
-                .await?;
-        }
-        for part in imported.unused.chunks(CHUNK) {
-            let unused = part.iter().map(|row| cohort_unused::ActiveModel {
-                cohort_id: Set(id),
-                kind: Set(row.kind.clone()),
-                record: Set(row.record.clone()),
-                why: Set(row.why.clone()),
-                ..Default::default()
-            });
-            cohort_unused::Entity::insert_many(unused)
-                .exec_without_returning(txn)
-                .await?;
+            })
+            .exec(txn)
+            .await
+            .map_err(guarded)?;
         }
         write.commit().await
+    }
+
+    /// Every report and operation of a cohort, as it was handed over and in that order.
+    ///
+    /// # Errors
+    /// [`Error::UnknownCohort`].
+    pub async fn all_cohort_records(&self, name: &str) -> Result<Vec<NewRecord>> {
+        let txn = self.snapshot().await?;
+        let row = find_cohort(&txn, name).await?;
+        Ok(cohort_record::Entity::find()
+            .filter(cohort_record::Column::CohortId.eq(row.id))
+            .order_by_asc(cohort_record::Column::Id)
+            .all(&txn)
+            .await?
+            .into_iter()
+            .map(|row| NewRecord {
+                kind: if row.kind == "operation" { "operation" } else { "report" },
+                record: row.record,
+                accession: row.accession,
+                patient_id: row.patient_id,
+                time: row.time,
+                text: row.text,
+            })
+            .collect())
     }
 
     /// All cohorts, oldest first.
@@ -657,6 +689,88 @@ impl Db {
         }
         write.commit().await
     }
+}
+
+/// Stores a cohort with all its hips and records; gives its number.
+async fn store(txn: &impl ConnectionTrait, new: NewCohort, imported: Imported) -> Result<i64> {
+    let taken = cohort::Entity::find()
+        .filter(cohort::Column::Name.eq(&new.name))
+        .count(txn)
+        .await?;
+    if taken > 0 {
+        return Err(Error::NameTaken(new.name));
+    }
+    let row = cohort::ActiveModel {
+        name: Set(new.name),
+        // Kept bit for bit.
+        seed: Set(new.seed.cast_signed()),
+        review: Set(serde_json::to_string(&new.review)?),
+        import: Set(new.import),
+        created_at: Set(new.at.0),
+        ..Default::default()
+    };
+    let id = cohort::Entity::insert(row).exec(txn).await?.last_insert_id;
+    for part in imported.hips.chunks(CHUNK) {
+        let hips = part
+            .iter()
+            .map(|hip| {
+                Ok(cohort_hip::ActiveModel {
+                    cohort_id: Set(id),
+                    accession: Set(hip.key.accession.clone()),
+                    side: Set(hip.key.side.as_str().to_owned()),
+                    patient_id: Set(hip.patient_id.clone()),
+                    study_uid: Set(hip.study_uid.clone().map(|uid| uid.0)),
+                    sop_uid: Set(hip.sop_uid.clone().map(|uid| uid.0)),
+                    time: Set(hip.time.clone()),
+                    emergency: Set(hip.emergency),
+                    description: Set(hip.description.clone()),
+                    set_name: Set(hip.set.as_str().to_owned()),
+                    label: Set(hip.label.as_str().to_owned()),
+                    initial_label: Set(hip.label.as_str().to_owned()),
+                    basis: Set(hip.basis.as_str().to_owned()),
+                    reason: Set(hip.reason.clone()),
+                    initial_reason: Set(hip.reason.clone()),
+                    doubtful: Set(hip.doubtful),
+                    conflict: Set(hip.conflict),
+                    evidence: Set(serde_json::to_string(&hip.sources)?),
+                    version: Set(0),
+                    audited: Set(false),
+                    ..Default::default()
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        cohort_hip::Entity::insert_many(hips)
+            .exec_without_returning(txn)
+            .await?;
+    }
+    for part in imported.records.chunks(CHUNK) {
+        let records = part.iter().map(|record| cohort_record::ActiveModel {
+            cohort_id: Set(id),
+            kind: Set(record.kind.to_owned()),
+            record: Set(record.record.clone()),
+            accession: Set(record.accession.clone()),
+            patient_id: Set(record.patient_id.clone()),
+            time: Set(record.time.clone()),
+            text: Set(record.text.clone()),
+            ..Default::default()
+        });
+        cohort_record::Entity::insert_many(records)
+            .exec_without_returning(txn)
+            .await?;
+    }
+    for part in imported.unused.chunks(CHUNK) {
+        let unused = part.iter().map(|row| cohort_unused::ActiveModel {
+            cohort_id: Set(id),
+            kind: Set(row.kind.clone()),
+            record: Set(row.record.clone()),
+            why: Set(row.why.clone()),
+            ..Default::default()
+        });
+        cohort_unused::Entity::insert_many(unused)
+            .exec_without_returning(txn)
+            .await?;
+    }
+    Ok(id)
 }
 
 fn event_row(row: &QueryResult) -> Result<EventRow> {

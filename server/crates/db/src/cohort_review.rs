@@ -184,7 +184,8 @@ pub(crate) async fn enqueue_correction(
         AnswerValue::None => Label::None,
         AnswerValue::Intracapsular => Label::FractureIntracapsular,
         AnswerValue::Extracapsular => Label::FractureExtracapsular,
-        AnswerValue::CannotTell => return Ok(()),
+        // Somebody who does not know is a reason to look again.
+        AnswerValue::CannotTell => Label::Unknown,
     };
     let hips = cohort_hip::Entity::find()
         .filter(cohort_hip::Column::StudyUid.eq(study.as_str()))

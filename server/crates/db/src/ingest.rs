@@ -229,6 +229,7 @@ fn add_to_study(study: &mut study::Model, new: &NewInstance) {
     study.state = StudyState::Receiving.as_str().to_owned();
     study.due_at = Some(study.last_received_at);
     study.attempt = 0;
+    study.failures = 0;
     study.generation += 1;
     study.failure = None;
 }
@@ -252,6 +253,7 @@ async fn insert_study(txn: &sea_orm::DatabaseTransaction, new: &NewInstance) -> 
         state: StudyState::Receiving.as_str().to_owned(),
         due_at: Some(new.received_at.0),
         attempt: 0,
+        failures: 0,
         generation: 1,
         failure: None,
         result: domain::ResultSummary::Pending.as_str().to_owned(),

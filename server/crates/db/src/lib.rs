@@ -22,12 +22,12 @@ mod worklist;
 pub use accounts::name_key;
 pub use answers::NewAnswer;
 pub use audit::AuditCheck;
-pub use cohort::{Imported, NewCohort, NewHip, NewRecord, StoredHip, StoredRecord};
+pub use cohort::{History, Imported, NewCohort, NewEvent, NewHip, NewRecord, StoredHip, StoredRecord};
 pub use cohort_review::{Decided, NewDecision, NewRound, Queued, ReviewerPairs};
 pub use connection::Db;
 pub use error::Error;
 pub use ingest::{Instance, NewInstance, Owner, Recorded};
-pub use queue::Claim;
+pub use queue::{Claim, UnderWay};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 

@@ -19,10 +19,21 @@ use crate::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     pub study_uid: StudyUid,
-    /// 1 for the first try. It also grows when a worker died and its lease ran out, so a study that kills
-    /// its workers can be given up.
+    /// 1 for the first try. It also grows when a worker died or stopped before it said how it went, so a study that
+    /// kills its workers can be given up.
     pub attempt: u32,
+    /// How many of the tries before this one failed and said so.
+    pub failures: u32,
     pub generation: i64,
+}
+
+/// A study that is not settled, and all that a step forward changes of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, sea_orm::FromQueryResult)]
+pub struct UnderWay {
+    pub study_uid: String,
+    pub state: String,
+    pub generation: i64,
+    pub attempt: i32,
 }
 
 fn due(states: &[StudyState], by: i64) -> Select<study::Entity> {
@@ -71,6 +82,7 @@ impl Db {
         let claim = Claim {
             study_uid: StudyUid(next.study_uid.clone()),
             attempt: u32::try_from(next.attempt).unwrap_or(0),
+            failures: u32::try_from(next.failures).unwrap_or(0),
             generation: next.generation,
         };
         store_study(&write.txn, &study, next).await?;
@@ -181,6 +193,7 @@ impl Db {
             Some(at) => set_state(&mut next, StudyState::Waiting, Some(at.0)),
             None => set_state(&mut next, StudyState::Failed, None),
         }
+        next.failures += 1;
         next.failure = Some(reason.to_owned());
         store_study(&write.txn, &study, next).await?;
         write.commit().await
@@ -198,12 +211,32 @@ impl Db {
         let mut next = study.clone();
         set_state(&mut next, StudyState::Waiting, Some(at.0));
         next.attempt = 0;
+        next.failures = 0;
         // A worker that lost its lease long ago may hold a claim that looks like the next one.
         next.generation += 1;
         next.failure = None;
         store_study(&write.txn, &study, next).await?;
         write.commit().await?;
         Ok(true)
+    }
+
+    /// The studies that are not settled, those that moved last first, at most `limit`.
+    pub async fn under_way(&self, limit: u64) -> Result<Vec<UnderWay>> {
+        let columns = [
+            study::Column::StudyUid,
+            study::Column::State,
+            study::Column::Generation,
+            study::Column::Attempt,
+        ];
+        Ok(study::Entity::find()
+            .select_only()
+            .columns(columns)
+            .filter(study::Column::DueAt.is_not_null())
+            .order_by_desc(study::Column::DueAt)
+            .limit(limit)
+            .into_model()
+            .all(self.read())
+            .await?)
     }
 
     /// When the queue must next look, in any state; `None` where nothing is under way.

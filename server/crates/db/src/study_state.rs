@@ -199,6 +199,7 @@ pub(crate) async fn store_study(on: &impl ConnectionTrait, old: &study::Model, m
         state,
         due_at,
         attempt,
+        failures,
         generation,
         failure,
         result,

@@ -42,6 +42,34 @@ pub fn data_set(file: &[u8]) -> &[u8] {
     &file[144 + length..]
 }
 
+/// The SOP class, the SOP instance and the transfer syntax in the group 0002 of any file, and the data set after it;
+/// `None` where a sender would not know what to say of the file.
+pub fn read_meta(file: &[u8]) -> Option<([String; 3], &[u8])> {
+    if file.get(128..136)? != b"DICM\x02\x00\x00\x00" {
+        return None;
+    }
+    let length = u32::from_le_bytes(file.get(140..144)?.try_into().ok()?) as usize;
+    let mut group = file.get(144..144 + length)?;
+    let mut found = [const { String::new() }; 3];
+    while !group.is_empty() {
+        let number = u16::from_le_bytes(group.get(2..4)?.try_into().ok()?);
+        let long = matches!(group.get(4..6)?, b"OB" | b"UN" | b"UT");
+        let (start, length) = if long {
+            (12, u32::from_le_bytes(group.get(8..12)?.try_into().ok()?) as usize)
+        } else {
+            (8, usize::from(u16::from_le_bytes(group.get(6..8)?.try_into().ok()?)))
+        };
+        let value = group.get(start..start + length)?;
+        if let Some(index) = [0x02, 0x03, 0x10].iter().position(|wanted| *wanted == number) {
+            let text = String::from_utf8_lossy(value);
+            text.trim_end_matches(['\0', ' ']).clone_into(&mut found[index]);
+        }
+        group = &group[start + length..];
+    }
+    let data_set = &file[144 + length..];
+    found.iter().all(|text| !text.is_empty()).then_some((found, data_set))
+}
+
 impl Scu {
     pub fn open(address: SocketAddr, calling: &str, sop_class: &str, transfer_syntax: &str) -> Option<Self> {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;

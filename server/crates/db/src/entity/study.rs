@@ -21,6 +21,7 @@ pub struct Model {
     pub state: String,
     pub due_at: Option<i64>,
     pub attempt: i32,
+    pub failures: i32,
     pub generation: i64,
     pub failure: Option<String>,
     pub result: String,

@@ -1,6 +1,8 @@
 //! Cohorts: what is refused by the database itself, decisions of several reviewers, and what a stop leaves.
 
-use db::{Db, Error, Imported, NewAnswer, NewCohort, NewDecision, NewHip, NewRecord, NewRound};
+use std::sync::{Arc, Mutex};
+
+use db::{Db, Error, History, Imported, NewAnswer, NewCohort, NewDecision, NewEvent, NewHip, NewRecord, NewRound};
 use domain::cohort::{Basis, Evidence, HipKey, Label, Purpose, ReviewSettings, Set, Source, UnusedRow};
 use domain::{AccountId, AnswerValue, Role, Side, SiteId, SopUid, StudyUid};
 use sea_orm::{ConnectionTrait, Database};
@@ -583,43 +585,83 @@ async fn a_correction_of_daily_work_enters_the_queue_in_front() {
     assert!(queued.note.contains("anna"), "{}", queued.note);
     decide(&db, &queued, anna, Label::FractureIntracapsular).await.unwrap();
     assert_eq!(db.cohort(NAME).await.unwrap().0.reviewed, 1);
+
+    // Nobody could tell: a question for the reviewers too, and once.
+    for _ in 0..2 {
+        db.add_answer(new("2", Side::Right, AnswerValue::CannotTell, false))
+            .await
+            .unwrap();
+    }
+    let (queued, open, _) = db.next_of_cohort(NAME, anna, at(70)).await.unwrap();
+    let queued = queued.expect("what nobody could tell");
+    assert_eq!((queued.purpose, open), (Purpose::Correction, 2));
+    assert_eq!(queued.hip.key, hip(2, Side::Right, Set::Training).key);
+    assert!(queued.note.contains("anna"), "{}", queued.note);
+    // Settled as "cannot tell", it is asked no more.
+    decide(&db, &queued, anna, Label::Unknown).await.unwrap();
+    db.add_answer(new("2", Side::Right, AnswerValue::CannotTell, false))
+        .await
+        .unwrap();
+    assert_eq!(db.cohort_open(NAME).await.unwrap(), [(Purpose::FalsePositive, 1)]);
+}
+
+/// An answer to whatever waits for `by`; gives the hip once the database has said that it is stored.
+async fn answer_any(db: &Db, by: AccountId, label: Label) -> Result<Option<HipKey>, Error> {
+    let (queued, ..) = db.next_of_cohort(NAME, by, at(10)).await?;
+    match queued {
+        Some(queued) => Ok(Some(decide(db, &queued, by, label).await?.key)),
+        None => Ok(None),
+    }
 }
 
 #[tokio::test]
 async fn a_stopped_server_loses_no_decision() {
     let folder = tempfile::tempdir().unwrap();
-    let anna;
-    {
-        let db = file(&folder).await;
-        cohort(&db, ReviewSettings::default()).await;
-        let training = ids(&db, Set::Training).await;
-        db.begin_cohort_round(NAME, round(&training)).await.unwrap();
-        anna = account(&db, "anna").await;
-        // Decisions broken off anywhere: each is whole or not there.
-        for n in 0..40_u64 {
-            let handle = db.clone();
-            let task = tokio::spawn(async move {
-                let (queued, ..) = handle.next_of_cohort(NAME, anna, at(10)).await?;
-                match queued {
-                    Some(queued) => decide(&handle, &queued, anna, Label::FractureIntracapsular)
-                        .await
-                        .map(|_| ()),
-                    None => Ok(()),
-                }
-            });
-            tokio::time::sleep(std::time::Duration::from_micros(n * 150)).await;
-            task.abort();
-            let _ = task.await;
-        }
-        answer_if_any(&db, anna).await;
-        // Dropped without closing, as by a kill.
-    }
     let db = file(&folder).await;
+    cohort(&db, ReviewSettings::default()).await;
+    let training = ids(&db, Set::Training).await;
+    db.begin_cohort_round(NAME, round(&training)).await.unwrap();
+    let anna = account(&db, "anna").await;
+    let acknowledged: Arc<Mutex<Vec<(HipKey, Label)>>> = Arc::default();
+    // Decisions broken off anywhere: each is whole or not there. The last ones are not broken off.
+    for n in 0..40_u64 {
+        let (handle, heard) = (db.clone(), acknowledged.clone());
+        let label = if n % 2 == 0 {
+            Label::FractureIntracapsular
+        } else {
+            Label::FractureExtracapsular
+        };
+        let task = tokio::spawn(async move {
+            if let Ok(Some(key)) = answer_any(&handle, anna, label).await {
+                heard.lock().unwrap().push((key, label));
+            }
+        });
+        if n < 37 {
+            tokio::time::sleep(std::time::Duration::from_micros(n * 100)).await;
+            task.abort();
+        }
+        let _ = task.await;
+    }
+    // What a kill would leave of the files now: the log is not folded into the database, nobody has closed anything.
+    let left = tempfile::tempdir().unwrap();
+    for name in ["test.db", "test.db-wal"] {
+        std::fs::copy(folder.path().join(name), left.path().join(name)).unwrap();
+    }
+    let db = file(&left).await;
+    let acknowledged = acknowledged.lock().unwrap().clone();
     let (row, ..) = db.cohort(NAME).await.unwrap();
     let events = db.all_cohort_events(NAME).await.unwrap();
     let hips = db.cohort_hips(NAME).await.unwrap();
+    assert!(!acknowledged.is_empty());
+    for (key, label) in &acknowledged {
+        let of: Vec<_> = events.iter().filter(|event| event.key == *key).collect();
+        assert_eq!(of.len(), 1, "{key:?} was acknowledged");
+        assert_eq!((of[0].to, of[0].who.as_str()), (*label, "anna"));
+        let hip = hips.iter().find(|hip| hip.key == *key).expect("a hip");
+        assert_eq!((hip.label, hip.basis, hip.version), (*label, Basis::Review, 1));
+    }
+    // Nor is anything half there.
     let reviewed = hips.iter().filter(|hip| hip.basis == Basis::Review).count();
-    assert!(reviewed > 0);
     assert_eq!(events.len(), reviewed);
     assert_eq!((row.reviewed as usize, row.reviewed + row.open), (reviewed, 12));
     assert!(
@@ -628,10 +670,62 @@ async fn a_stopped_server_loses_no_decision() {
     );
 }
 
-async fn answer_if_any(db: &Db, by: AccountId) {
-    if let (Some(queued), ..) = db.next_of_cohort(NAME, by, at(10)).await.unwrap() {
-        decide(db, &queued, by, Label::FractureIntracapsular).await.unwrap();
-    }
+#[tokio::test]
+async fn a_cohort_and_its_history_are_taken_over_whole_or_not_at_all() {
+    let db = memory().await;
+    let key = hip(0, Side::Left, Set::Training).key;
+    let event = |key: &HipKey, from, to, ms| NewEvent {
+        key: key.clone(),
+        at: at(ms),
+        who: "anna".to_owned(),
+        from,
+        to,
+        why: "false positives".to_owned(),
+    };
+    let (none, broken) = (Label::None, Label::FractureIntracapsular);
+    let new = |name: &str| NewCohort {
+        name: name.to_owned(),
+        seed: 9,
+        review: ReviewSettings::default(),
+        import: "{}".to_owned(),
+        at: at(1),
+    };
+    let imported = || Imported {
+        hips: Side::BOTH.map(|side| hip(0, side, Set::Training)).to_vec(),
+        records: vec![NewRecord {
+            kind: "operation",
+            record: "theatre.csv line 2".to_owned(),
+            accession: String::new(),
+            patient_id: "P0".to_owned(),
+            time: "2024-03-04".to_owned(),
+            text: "DHS left".to_owned(),
+        }],
+        unused: Vec::new(),
+    };
+    let history = |last: &HipKey| History {
+        events: vec![event(&key, none, broken, 5), event(last, broken, none, 6)],
+        now: vec![(key.clone(), none, Basis::Review, "reviewed by anna".to_owned())],
+    };
+    let strange = hip(77, Side::Left, Set::Training).key;
+    let refused = db.restore_cohort(new("other"), imported(), history(&strange)).await;
+    assert!(refused.unwrap_err().to_string().contains("A77"));
+    assert!(db.cohorts().await.unwrap().is_empty());
+
+    db.restore_cohort(new(NAME), imported(), history(&key)).await.unwrap();
+    let events = db.all_cohort_events(NAME).await.unwrap();
+    let told: Vec<_> = events.iter().map(|event| (event.at, event.from, event.to)).collect();
+    assert_eq!(told, [(at(5), none, broken), (at(6), broken, none)]);
+    let hips = db.cohort_hips(NAME).await.unwrap();
+    let [right, left] = &hips[..] else { panic!("{hips:?}") };
+    assert_eq!((left.label, left.basis, left.version), (none, Basis::Review, 2));
+    assert_eq!(left.reason, "reviewed by anna");
+    assert_eq!(left.initial_reason, right.reason, "what stood at first stays known");
+    assert_eq!((right.basis, right.version), (Basis::Report, 0));
+    assert_eq!(db.all_cohort_records(NAME).await.unwrap(), imported().records);
+    assert!(matches!(
+        db.restore_cohort(new(NAME), imported(), History::default()).await,
+        Err(Error::NameTaken(_))
+    ));
 }
 
 #[tokio::test]

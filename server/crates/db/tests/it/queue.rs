@@ -140,7 +140,11 @@ async fn a_failure_is_tried_again_and_then_shown() {
     assert_eq!(row(&db, "1").await.failure.as_deref(), Some("decoder died"));
     assert_eq!(db.claim_study(at(499), 1000).await.unwrap(), None);
     let second = claimed(&db, 500).await;
-    assert_eq!(second.attempt, 2);
+    assert_eq!((second.attempt, second.failures), (2, 1));
+    // A server that was stopped is no failure.
+    db.release_claims().await.unwrap();
+    let second = claimed(&db, 500).await;
+    assert_eq!((second.attempt, second.failures), (3, 1));
     db.fail_study(&second, "decoder died again", None).await.unwrap();
     let failed = row(&db, "1").await;
     assert_eq!(
@@ -155,7 +159,7 @@ async fn a_failure_is_tried_again_and_then_shown() {
     assert!(!db.restart_study(&uid("none"), at(600)).await.unwrap());
     assert_eq!(row(&db, "1").await.failure, None);
     let third = claimed(&db, 600).await;
-    assert_eq!(third.attempt, 1);
+    assert_eq!((third.attempt, third.failures), (1, 0));
     // The very first claim looks like the third but for its generation.
     assert!(!db.finish_study(&first, &[], at(700)).await.unwrap());
     assert!(db.finish_study(&third, &[excluded("1.1")], at(700)).await.unwrap());
