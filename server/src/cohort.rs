@@ -9,8 +9,12 @@ pub mod rehearse;
 pub mod rounds;
 pub mod scores;
 
+use std::collections::BTreeMap;
+
 use cohort::agreement::{agreement, kappa};
+use cohort::baseline::{Called, called};
 use cohort::repair::audit;
+use cohort::rules::Rules;
 use domain::cohort::{CohortDetail, Interval, Label, ReviewerRow};
 use evaluation::metrics::Estimate;
 
@@ -31,6 +35,40 @@ pub fn label_accuracy(pairs: &[(Label, Option<Label>)]) -> Option<Interval> {
         .collect();
     let (labels, answers): (Vec<bool>, Vec<bool>) = told.into_iter().unzip();
     audit(&labels, &answers).map(interval)
+}
+
+/// The reports of a cohort as readers' calls of its hips (Gale 2017, section 3.3).
+pub struct Readers {
+    rules: Rules,
+    /// By accession number, in the order of time: record and text.
+    reports: BTreeMap<String, Vec<(String, String)>>,
+}
+
+impl Readers {
+    /// `records`: those of the cohort; operations are passed over.
+    pub fn new(rules: Rules, records: &[db::NewRecord]) -> Self {
+        let mut own: Vec<&db::NewRecord> = records.iter().filter(|record| record.kind == "report").collect();
+        // As they were read for the label: the later corrects the earlier, and one without a time comes last.
+        own.sort_by(|a, b| (a.time.is_empty(), &a.time).cmp(&(b.time.is_empty(), &b.time)));
+        let mut reports: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        for record in own {
+            let of_study = reports.entry(record.accession.clone()).or_default();
+            of_study.push((record.record.clone(), record.text.clone()));
+        }
+        Self { rules, reports }
+    }
+
+    /// The reader's call of a hip, with its label taken for the truth; nothing where the study has no report or the label
+    /// says neither fracture nor none.
+    pub fn call(&self, hip: &db::StoredHip) -> Option<Called> {
+        let truth = hip.label.fracture()?;
+        let of_study = self.reports.get(&hip.key.accession)?;
+        let reports: Vec<(&str, &str)> = of_study
+            .iter()
+            .map(|(record, text)| (record.as_str(), text.as_str()))
+            .collect();
+        called(&self.rules, &reports, hip.key.side, truth)
+    }
 }
 
 /// All that a cohort's page shows.

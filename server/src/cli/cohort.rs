@@ -7,18 +7,18 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use cohort::crossfit::HeadSettings;
-use cohort::label::{Cohort, Hip, LabelEvent};
+use cohort::label::{Cohort, Hip, Kept, LabelEvent};
 use cohort::records::{iso, parse_iso};
 use cohort::repair::{LoopSettings, Order};
 use cohort::rules::Rules;
 use cohort::split::Shares;
-use domain::cohort::{CohortDetail, HipKey, Interval, Label, ReviewSettings, SAMPLE_SPENT, Set};
-use domain::{AuditAction, AuditOutcome, Side, SiteId};
+use domain::cohort::{Basis, CohortDetail, HipKey, Interval, Label, ReviewSettings, SAMPLE_SPENT, Set};
+use domain::{AuditAction, AuditOutcome, Side, SiteId, Timestamp};
 use indicatif::{ProgressBar, ProgressStyle};
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 use crate::cohort::import::{self, Stage};
-use crate::cohort::{detail, rehearse, rounds, scores};
+use crate::cohort::{Readers, detail, rehearse, rounds, scores};
 use crate::config::Config;
 use crate::inference::Analyser;
 use crate::serve::Services;
@@ -49,7 +49,7 @@ pub enum Command {
         #[arg(long)]
         unused: bool,
     },
-    /// What fired for a study: labels, evidence, records, changes.
+    /// What fired for a study: labels, evidence, records, a reader's call by the reports, changes.
     Explain {
         #[command(flatten)]
         data: super::Data,
@@ -96,7 +96,8 @@ pub enum Command {
         data: super::Data,
         name: String,
     },
-    /// Write hips.csv and events.csv.
+    /// Write hips.csv, events.csv, records.csv and cohort.json. `shenton train` and `shenton evaluate` take the folder or
+    /// hips.csv as their cohort, with the DICOM files under --images; `shenton cohort restore` makes a cohort of it.
     Export {
         #[command(flatten)]
         data: super::Data,
@@ -104,9 +105,22 @@ pub enum Command {
         /// Folder to write.
         #[arg(long)]
         out: PathBuf,
+        /// Rules that read the reports as readers' calls: those of the import, where it had its own.
+        #[arg(long)]
+        rules: Option<PathBuf>,
     },
-    /// Take labels from a table with accession_number, side and label, all or none; hips.csv is one. None may differ in
-    /// the test set, which is reviewed in the browser.
+    /// Make a cohort out of an exported folder: hips, evidence, records, labels and their history. Scores, the queue and
+    /// the rounds are not in it.
+    Restore {
+        #[command(flatten)]
+        data: super::Data,
+        /// The new cohort's name.
+        name: String,
+        /// The folder.
+        from: PathBuf,
+    },
+    /// Take labels, and nothing else, from a table with accession_number, side and label, all or none; hips.csv is one.
+    /// None may differ in the test set, which is reviewed in the browser.
     ImportLabels {
         #[command(flatten)]
         data: super::Data,
@@ -379,9 +393,15 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
             note(&services.db, AuditAction::Setting, &name, "test set locked".to_owned()).await?;
             println!("the test set of {name} is locked for good");
         }
-        Command::Export { data, name, out } => {
+        Command::Export { data, name, out, rules } => {
             let services = Services::open(Config::load(&data.data)?).await?;
-            export(&services.db, &name, &out).await?;
+            export(&services.db, &name, &out, rules).await?;
+        }
+        Command::Restore { data, name, from } => {
+            let services = Services::open(Config::load(&data.data)?).await?;
+            let words = restore(&services.db, &name, &from).await?;
+            note(&services.db, AuditAction::Setting, &name, words.clone()).await?;
+            println!("{words}");
         }
         Command::ImportLabels { data, name, file } => {
             let services = Services::open(Config::load(&data.data)?).await?;
@@ -467,12 +487,16 @@ async fn take_in(config: Config, import: Import) -> anyhow::Result<ExitCode> {
         .map(|(set, count)| format!("{} {count}", set.words()))
         .collect();
     println!("sets: {}", sets.join(", "));
-    if !summary.emergency_known {
-        println!(
-            "no table of studies was given, so nobody knows which the emergency department asked for: the test set is empty"
+    if !summary.sets.contains_key(&Set::Test) {
+        eprintln!(
+            "WARNING: the test set is empty, and stays so: {}",
+            if summary.emergency_known {
+                "no study of the emergency department, of which it is made, was found or drawn"
+            } else {
+                "nothing tells which studies the emergency department asked for. Import under another name with \
+                 --studies, or with reports that tell it (HL7 PV1-2 or PV1-3, or a column of departments)"
+            }
         );
-    } else if !summary.sets.contains_key(&Set::Test) {
-        println!("no study of the emergency department: the test set is empty");
     }
     for row in summary.unused.iter().take(20) {
         println!("{}: {}: {}", row.kind, row.record, row.why);
@@ -599,13 +623,14 @@ fn status(detail: &CohortDetail) {
     }
 }
 
-async fn explain(db: &db::Db, accession: &str, rules: Option<PathBuf>) -> anyhow::Result<()> {
+async fn explain(db: &db::Db, accession: &str, rules_file: Option<PathBuf>) -> anyhow::Result<()> {
     let hips = db.cohort_hips_of(accession).await?;
     if hips.is_empty() {
         bail!("no cohort has a study with accession number {accession}");
     }
-    let rules = rules.map(|path| Rules::load(&path)).transpose()?;
+    let rules = rules_file.as_deref().map(Rules::load).transpose()?;
     let mut shown: Option<String> = None;
+    let mut readers: Option<Readers> = None;
     for (name, hip) in hips {
         if shown.as_ref() != Some(&name) {
             println!("cohort {name}, study {accession} of {}", hip.time.replace('T', " "));
@@ -629,6 +654,11 @@ async fn explain(db: &db::Db, accession: &str, rules: Option<PathBuf>) -> anyhow
                     }
                 }
             }
+            let reading = match &rules_file {
+                Some(path) => Rules::load(path)?,
+                None => Rules::standard()?,
+            };
+            readers = Some(Readers::new(reading, &db.all_cohort_records(&name).await?));
             shown = Some(name.clone());
         }
         println!(
@@ -656,6 +686,22 @@ async fn explain(db: &db::Db, accession: &str, rules: Option<PathBuf>) -> anyhow
                 source.evidence.rule, source.evidence.words, source.record, source.evidence.start, source.evidence.end
             );
         }
+        if let Some(called) = readers.as_ref().and_then(|readers| readers.call(&hip)) {
+            println!(
+                "    a reader by the report: {}{}",
+                if called.call { "fracture" } else { "no fracture" },
+                called.failure.map_or_else(String::new, |failure| format!(
+                    ", counted as an error: {}",
+                    failure.words()
+                ))
+            );
+            for source in &called.sources {
+                println!(
+                    "      by {} on \"{}\" ({})",
+                    source.evidence.rule, source.evidence.words, source.record
+                );
+            }
+        }
         for event in db
             .all_cohort_events(&name)
             .await?
@@ -681,14 +727,46 @@ fn moment(milliseconds: i64) -> PrimitiveDateTime {
     PrimitiveDateTime::new(at.date(), at.time())
 }
 
-async fn export(db: &db::Db, name: &str, out: &std::path::Path) -> anyhow::Result<()> {
-    let (row, ..) = db.cohort(name).await?;
+/// Milliseconds since 1970 of a moment in UTC.
+fn timestamp(moment: PrimitiveDateTime) -> Timestamp {
+    Timestamp(moment.assume_utc().unix_timestamp().saturating_mul(1000))
+}
+
+/// A line of records.csv.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct RecordRow {
+    kind: String,
+    record: String,
+    accession_number: String,
+    patient_id: String,
+    time: String,
+    text: String,
+}
+
+/// cohort.json.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Card {
+    name: String,
+    seed: u64,
+    review: ReviewSettings,
+    test_locked: bool,
+}
+
+async fn export(db: &db::Db, name: &str, out: &std::path::Path, rules_file: Option<PathBuf>) -> anyhow::Result<()> {
+    let (row, seed, review) = db.cohort(name).await?;
+    let rules = match rules_file {
+        Some(path) => Rules::load(&path)?,
+        None => Rules::standard()?,
+    };
+    let records = db.all_cohort_records(name).await?;
+    let readers = Readers::new(rules, &records);
     let cohort = Cohort {
         hips: db
             .cohort_hips(name)
             .await?
             .into_iter()
             .map(|hip| {
+                let human = readers.call(&hip);
                 Ok(Hip {
                     time: parse_iso(&hip.time).with_context(|| format!("\"{}\" is no time", hip.time))?,
                     key: hip.key,
@@ -701,6 +779,14 @@ async fn export(db: &db::Db, name: &str, out: &std::path::Path) -> anyhow::Resul
                     conflict: hip.conflict,
                     set: Some(hip.set),
                     sources: hip.sources,
+                    kept: Some(Kept {
+                        study_uid: hip.study_uid,
+                        sop_uid: hip.sop_uid,
+                        description: hip.description,
+                        initial_label: hip.initial_label,
+                        initial_reason: hip.initial_reason,
+                        human,
+                    }),
                 })
             })
             .collect::<anyhow::Result<_>>()?,
@@ -726,6 +812,25 @@ async fn export(db: &db::Db, name: &str, out: &std::path::Path) -> anyhow::Resul
     };
     cohort.write_hips(create("hips.csv")?)?;
     cohort.write_events(create("events.csv")?)?;
+    let mut table = csv::Writer::from_writer(create("records.csv")?);
+    for record in records {
+        table.serialize(RecordRow {
+            kind: record.kind.to_owned(),
+            record: record.record,
+            accession_number: record.accession,
+            patient_id: record.patient_id,
+            time: record.time,
+            text: record.text,
+        })?;
+    }
+    table.flush()?;
+    let card = Card {
+        name: name.to_owned(),
+        seed,
+        review,
+        test_locked: cohort.test_locked,
+    };
+    serde_json::to_writer_pretty(create("cohort.json")?, &card)?;
     let words = format!(
         "{} hips and {} changes of labels",
         cohort.hips.len(),
@@ -734,6 +839,82 @@ async fn export(db: &db::Db, name: &str, out: &std::path::Path) -> anyhow::Resul
     note(db, AuditAction::Export, name, words.clone()).await?;
     println!("{words} in {}", out.display());
     Ok(())
+}
+
+/// Makes a cohort of what [`export`] wrote.
+async fn restore(db: &db::Db, name: &str, from: &std::path::Path) -> anyhow::Result<String> {
+    crate::backend::check_account_name(name).map_err(|words| anyhow::anyhow!("cohort: {words}"))?;
+    let open = |file: &str| {
+        let path = from.join(file);
+        std::fs::File::open(&path).with_context(|| path.display().to_string())
+    };
+    let card: Card = serde_json::from_reader(open("cohort.json")?).context("cohort.json")?;
+    let cohort = Cohort::read(open("hips.csv")?, open("events.csv")?, card.test_locked)
+        .with_context(|| from.display().to_string())?;
+    let mut records = Vec::new();
+    for row in csv::Reader::from_reader(open("records.csv")?).deserialize::<RecordRow>() {
+        let row = row.context("records.csv")?;
+        records.push(db::NewRecord {
+            kind: match row.kind.as_str() {
+                "report" => "report",
+                "operation" => "operation",
+                other => bail!("records.csv: \"{other}\" is neither report nor operation"),
+            },
+            record: row.record,
+            accession: row.accession_number,
+            patient_id: row.patient_id,
+            time: row.time,
+            text: row.text,
+        });
+    }
+    let (mut hips, mut now) = (Vec::new(), Vec::new());
+    for mut hip in cohort.hips {
+        let Some(kept) = hip.kept.take() else {
+            bail!(
+                "hips.csv: the {} hip of {} lacks initial_label: it was not written by `shenton cohort export`",
+                hip.key.side.as_str(),
+                hip.key.accession
+            );
+        };
+        if (hip.label, &hip.reason) != (kept.initial_label, &kept.initial_reason) || hip.basis == Basis::Review {
+            now.push((hip.key.clone(), hip.label, hip.basis, hip.reason));
+        }
+        hip.label = kept.initial_label;
+        hip.reason = kept.initial_reason;
+        let mut hip = import::stored(hip, None, kept.description);
+        (hip.study_uid, hip.sop_uid) = (kept.study_uid, kept.sop_uid);
+        hips.push(hip);
+    }
+    let events: Vec<db::NewEvent> = cohort
+        .events
+        .into_iter()
+        .map(|event| db::NewEvent {
+            key: event.key,
+            at: timestamp(event.when),
+            who: event.who,
+            from: event.from,
+            to: event.to,
+            why: event.why,
+        })
+        .collect();
+    let words = format!("restored: {} hips and {} changes of labels", hips.len(), events.len());
+    let new = db::NewCohort {
+        name: name.to_owned(),
+        seed: card.seed,
+        review: card.review,
+        import: serde_json::json!({ "restored": card.name }).to_string(),
+        at: clock::now(),
+    };
+    let imported = db::Imported {
+        hips,
+        records,
+        unused: Vec::new(),
+    };
+    db.restore_cohort(new, imported, db::History { events, now }).await?;
+    if card.test_locked {
+        db.lock_cohort_test(name, clock::now()).await?;
+    }
+    Ok(words)
 }
 
 #[derive(serde::Deserialize)]

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::Args;
+use evaluation::summary::Rate;
 use indicatif::{ProgressBar, ProgressStyle};
 use pipeline::train::search::{self, Search};
-use pipeline::train::{self, EvaluateConfig, Progress, Source, TrainConfig};
+use pipeline::train::{self, Cohort, EvaluateConfig, Progress, Source, TrainConfig};
 use pipeline::{DeviceChoice, NetworkName};
 
 use crate::config::Config;
@@ -20,10 +21,11 @@ pub struct Data {
     /// Folder that keeps the simulated pictures, or a cohort's crops, for the next run.
     #[arg(long)]
     cache: Option<PathBuf>,
-    /// Train on pictures instead of simulating them: the folder of `shenton simulate archive`, or a table of hips as
-    /// CSV with the columns file or sop_uid, side, label (none, intracapsular, extracapsular, fracture, metal,
-    /// exclude) and, if known, patient_id, study_uid, split (train, validation, test), department, view and the box of
-    /// the femur (x0, y0, x1, y1). Without splits, patients are drawn into them; the test set is not opened.
+    /// Train on pictures instead of simulating them: the folder of `shenton simulate archive` or of `shenton cohort
+    /// export`, or a table of hips as CSV with the columns file or sop_uid, side, label (none, intracapsular,
+    /// extracapsular, fracture, metal, exclude) and, if known, patient_id, study_uid, split (train, validation, test),
+    /// department, view and the box of the femur (x0, y0, x1, y1). Without splits, patients are drawn into them; the
+    /// test set is not opened.
     #[arg(long, value_name = "FOLDER|FILE.csv")]
     cohort: Option<PathBuf>,
     /// Folder of the cohort's DICOM files, where it is not the table's own.
@@ -65,18 +67,12 @@ impl Data {
         };
         let decoder = Decoder::new(Config::default().decoder)?;
         let runtime = tokio::runtime::Handle::try_current()?;
-        let mut cohort = cohort::read(path, self.images.as_deref(), &|folder: &Path| {
-            cohort::uids(folder, &decoder)
-        })?;
-        train::split(&mut cohort.images, config.data.seed)?;
+        let cohort = read(path, self.images.as_deref(), config.data.seed, &decoder)?;
         let hips = matches!(network, NetworkName::Metal | NetworkName::Fracture);
         let localiser = hips
             .then(|| pipeline::Models::load(&self.models, DeviceChoice::Cpu))
             .transpose()?;
-        let frame = |file: &Path| {
-            let decoded = runtime.block_on(decoder.decode(file));
-            decoded.map(|(_, frame)| frame).map_err(|error| error.to_string())
-        };
+        let frame = |file: &Path| frame(file, &decoder, &runtime);
         let found = train::prepare(network, config, &cohort, localiser.as_ref(), cache, &frame, report)?;
         for (reason, count) in &found.skipped {
             eprintln!("{count} left out: {reason}");
@@ -91,6 +87,19 @@ impl Data {
         );
         Ok(found.source)
     }
+}
+
+/// A cohort whose pictures have sets: its own, or drawn with this seed.
+fn read(path: &Path, images: Option<&Path>, seed: u64, decoder: &Decoder) -> anyhow::Result<Cohort> {
+    let mut cohort = cohort::read(path, images, &|folder: &Path| cohort::uids(folder, decoder))?;
+    train::split(&mut cohort.images, seed)?;
+    Ok(cohort)
+}
+
+/// A picture, read in the decoder's child processes.
+fn frame(file: &Path, decoder: &Decoder, runtime: &tokio::runtime::Handle) -> Result<imaging::Frame, String> {
+    let decoded = runtime.block_on(decoder.decode(file));
+    decoded.map(|(_, frame)| frame).map_err(|error| error.to_string())
 }
 
 /// Shows a run: a bar while it works, a line an epoch.
@@ -216,7 +225,7 @@ pub fn search(command: &SearchCommand) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Measures the networks, as the pipeline uses them, on fresh simulated x-rays.
+/// Measures the networks, as the pipeline uses them, on fresh simulated x-rays or on a cohort's test set.
 #[derive(Args)]
 pub struct Evaluate {
     /// Folder of the networks.
@@ -231,6 +240,17 @@ pub struct Evaluate {
     /// Seed of the simulated hospital.
     #[arg(long, default_value_t = EvaluateConfig::default().seed)]
     seed: u64,
+    /// Measure on the test set of a cohort instead: as `shenton train --cohort` takes it. A column human_call (fracture,
+    /// none; `shenton cohort export` writes it) gives the reader's point and row.
+    #[arg(long, value_name = "FOLDER|FILE.csv", conflicts_with_all = ["hips", "seed"])]
+    cohort: Option<PathBuf>,
+    /// Folder of the cohort's DICOM files, where it is not the table's own.
+    #[arg(long, requires = "cohort", value_name = "FOLDER")]
+    images: Option<PathBuf>,
+    /// Where the cohort has no splits: the data.seed of the configuration that the networks were trained with, so that
+    /// patients are drawn into the same sets.
+    #[arg(long, requires = "cohort", default_value_t = 0)]
+    split_seed: u64,
     /// Folder that receives report.html, metrics.json, hips.csv and the figures.
     #[arg(long)]
     out: PathBuf,
@@ -241,15 +261,34 @@ pub struct Evaluate {
 
 pub fn evaluate(command: &Evaluate) -> anyhow::Result<()> {
     let models = pipeline::Models::load(&command.models, command.device)?;
-    let config = EvaluateConfig {
-        hips: command.hips,
-        seed: command.seed,
-        ..EvaluateConfig::default()
+    let template = if command.cohort.is_some() {
+        "{wide_bar} {pos}/{len} pictures {eta}"
+    } else {
+        "{wide_bar} {pos}/{len} hips {eta}"
     };
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} hips {eta}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(config.hips as u64).with_style(style);
-    let set = train::evaluate(&models, &config, &mut |done, _| bar.set_position(done as u64))?;
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(0).with_style(style);
+    let mut progress = |done: usize, wanted: usize| {
+        bar.set_length(wanted as u64);
+        bar.set_position(done as u64);
+    };
+    let set = match &command.cohort {
+        Some(path) => {
+            let decoder = Decoder::new(Config::default().decoder)?;
+            let runtime = tokio::runtime::Handle::try_current()?;
+            let cohort = read(path, command.images.as_deref(), command.split_seed, &decoder)?;
+            let frame = |file: &Path| frame(file, &decoder, &runtime);
+            train::evaluate_cohort(&models, &cohort, &frame, &mut progress)?
+        }
+        None => {
+            let config = EvaluateConfig {
+                hips: command.hips,
+                seed: command.seed,
+                ..EvaluateConfig::default()
+            };
+            train::evaluate(&models, &config, &mut progress)?
+        }
+    };
     bar.finish_and_clear();
     let found = evaluation::report::write(&command.out, &set)?;
     if command.write {
@@ -263,6 +302,22 @@ pub fn evaluate(command: &Evaluate) -> anyhow::Result<()> {
                 .found
                 .map_or_else(|| "not measured".to_owned(), |v| format!("{v:.4}")),
             reached.bar.least
+        );
+    }
+    // The first row of Table 3, where a reader's calls are known.
+    for row in found.whole.iter().filter(|row| row.threshold.is_none()) {
+        let known = |rate: &Rate| {
+            rate.estimate.map_or_else(
+                || "not measured".to_owned(),
+                |e| format!("{:.3} ({:.3} to {:.3})", e.value, e.low, e.high),
+            )
+        };
+        println!(
+            "{}: sensitivity {}, specificity {}, precision {}",
+            row.name,
+            known(&row.recall),
+            known(&row.specificity),
+            known(&row.precision)
         );
     }
     println!("{}", command.out.join("report.html").display());

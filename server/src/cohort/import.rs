@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use cohort::label::Hip;
-use cohort::link::{Settings, label};
+use cohort::link::{Settings, label_among};
 use cohort::records::{Mapping, Moment, Operation, Records, Report, Study, iso};
 use cohort::rules::Rules;
 use cohort::split::{Shares, assign, split};
@@ -51,6 +51,7 @@ pub struct Summary {
     pub studies: usize,
     pub hips: usize,
     pub sets: BTreeMap<Set, usize>,
+    /// Whether anything tells which studies the emergency department asked for: a table of studies, or the reports.
     pub emergency_known: bool,
     pub unused: Vec<UnusedRow>,
 }
@@ -282,6 +283,11 @@ pub async fn import(
 
     // Studies with a frontal pelvis.
     let mut found: BTreeMap<String, Found> = BTreeMap::new();
+    // Whatever is known by its accession number: a report that names one is of that study.
+    let mut others: BTreeSet<String> = match &lists.requests {
+        Some(requests) => requests.keys().cloned().collect(),
+        None => BTreeSet::new(),
+    };
     let total = uids.len();
     for (done, uid) in uids.into_iter().enumerate() {
         progress(Stage::Pictures, done, total);
@@ -289,6 +295,7 @@ pub async fn import(
             continue;
         };
         let row = &detail.row;
+        others.insert(row.accession_number.clone());
         let mut leave = |why: &str| {
             unused.push(UnusedRow {
                 kind: "unused".to_owned(),
@@ -349,9 +356,10 @@ pub async fn import(
     }
 
     let studies: Vec<Study> = found.values().map(|found| found.study.clone()).collect();
-    let labelled = label(
+    let labelled = label_among(
         &rules,
         &studies,
+        &others,
         &lists.reports,
         &lists.operations,
         &Settings::default(),
@@ -364,6 +372,15 @@ pub async fn import(
         }));
     }
     let mut hips = labelled.hips;
+    let told = emergency_by_reports(&lists.reports, &labelled.reports);
+    summary.emergency_known |= !told.is_empty();
+    for hip in &mut hips {
+        let asked = lists.requests.as_ref();
+        let in_table = asked.is_some_and(|requests| requests.contains_key(&hip.key.accession));
+        if !in_table {
+            hip.emergency = told.get(&hip.key.accession).copied().unwrap_or(false);
+        }
+    }
     let sets = split(&hips, options.shares, options.seed, &BTreeMap::new())?;
     assign(&mut hips, &sets);
     let new_hips: Vec<db::NewHip> = hips
@@ -405,6 +422,22 @@ pub async fn import(
     services.db.optimize().await?;
     summary.unused = unused;
     Ok(summary)
+}
+
+/// By accession number, whether the emergency department asked, as far as the linked reports tell.
+fn emergency_by_reports(reports: &[Report], linked: &[(String, String)]) -> BTreeMap<String, bool> {
+    let of: BTreeMap<&str, bool> = reports
+        .iter()
+        .filter_map(|report| Some((report.record.as_str(), report.emergency?)))
+        .collect();
+    let mut out: BTreeMap<String, bool> = BTreeMap::new();
+    for (record, accession) in linked {
+        if let Some(emergency) = of.get(record.as_str()) {
+            // An addendum is often written when the patient lies on a ward.
+            *out.entry(accession.clone()).or_default() |= emergency;
+        }
+    }
+    out
 }
 
 /// A hip with its first label as the database takes it.
@@ -481,6 +514,8 @@ fn study_time(mapping: &Mapping, date: &str, time: &str) -> Option<Moment> {
 
 #[cfg(test)]
 mod tests {
+    use cohort::link::label;
+
     use super::*;
 
     #[test]
@@ -565,6 +600,30 @@ mod tests {
         let mut names = ["a", "a", "a (2)", "b", "a"].map(str::to_owned);
         tell_apart(names.iter_mut());
         assert_eq!(names, ["a", "a (2)", "a (2) (2)", "b", "a (3)"]);
+    }
+
+    #[test]
+    fn reports_tell_who_asked() {
+        let report = |record: &str, emergency| Report {
+            record: record.to_owned(),
+            accession: String::new(),
+            patient_id: "H1".to_owned(),
+            time: None,
+            status: String::new(),
+            emergency,
+            text: "No fracture.".to_owned(),
+        };
+        let reports = [
+            report("r 1", Some(true)),
+            report("r 2", Some(false)),
+            report("r 3", Some(false)),
+            report("r 4", None),
+            report("r 5", Some(true)),
+        ];
+        let linked = [("r 1", "A1"), ("r 2", "A1"), ("r 3", "A2"), ("r 4", "A3")];
+        let linked = linked.map(|(record, accession)| (record.to_owned(), accession.to_owned()));
+        let told: Vec<(String, bool)> = emergency_by_reports(&reports, &linked).into_iter().collect();
+        assert_eq!(told, [("A1".to_owned(), true), ("A2".to_owned(), false)]);
     }
 
     #[test]

@@ -285,6 +285,7 @@ fn records(patients: &[PatientPlan]) -> (Vec<Study>, Vec<Report>, Vec<Operation>
                     patient_id: patient.id.clone(),
                     time: Some(Moment::exact(report.time)),
                     status: report.status.to_owned(),
+                    emergency: None,
                     text: report.text.clone(),
                 });
             }

@@ -1,6 +1,6 @@
 //! A simulated hospital's folder becomes a cohort, and readers review it through the server functions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -20,7 +20,8 @@ use server::config::Config;
 use server::inference::Analyser;
 use server::serve::Services;
 
-use crate::util::{SHENTON, decoder_options, ingest_options};
+use crate::networks::CONFIG;
+use crate::util::{SHENTON, decoder_options, ingest_options, metadata};
 use crate::web::{Web, text};
 
 /// Takes every picture wider than high for a frontal pelvis; its features are a few of its grey levels.
@@ -101,8 +102,8 @@ fn options(name: &str, archive: &Path) -> Options {
     }
 }
 
-/// The reports as ORU^R01 messages.
-fn as_hl7(reports: &Path, out: &Path) {
+/// The reports as ORU^R01 messages; a visit of the patient stands in those whose study's department is given.
+fn as_hl7(reports: &Path, out: &Path, departments: &BTreeMap<String, String>) {
     let mut text = String::new();
     for row in csv::Reader::from_path(reports).unwrap().records() {
         let row = row.unwrap();
@@ -116,8 +117,12 @@ fn as_hl7(reports: &Path, out: &Path) {
             .replace('&', "\\T\\")
             .replace('~', "\\R\\")
             .replace('\n', "\\.br\\");
+        let visit = departments.get(accession).map_or_else(String::new, |department| {
+            let class = if department == "emergency" { "E" } else { "I" };
+            format!("PV1|1|{class}|SOMEWHERE^^\r")
+        });
         text += &format!(
-            "MSH|^~\\&|RIS|H|SHENTON|H|{time}||ORU^R01|1|P|2.5.1\rPID|1||{patient}^^^H||\r\
+            "MSH|^~\\&|RIS|H|SHENTON|H|{time}||ORU^R01|1|P|2.5.1\rPID|1||{patient}^^^H||\r{visit}\
              OBR|1||{accession}|XR^XR Pelvis|||{time}|||||||||||||||{time}|||{status}\r\
              OBX|1|TX|TEXT||{report}||||||{status}\r\n"
         );
@@ -168,7 +173,7 @@ async fn a_hospitals_folder_becomes_a_cohort() {
 
     let db = &services.db;
     let hips = db.cohort_hips("first").await.unwrap();
-    let mut sets: std::collections::BTreeMap<&str, BTreeSet<Set>> = Default::default();
+    let mut sets: BTreeMap<&str, BTreeSet<Set>> = Default::default();
     for hip in &hips {
         let set = if hip.set == Set::LeftOut { Set::Test } else { hip.set };
         sets.entry(&hip.patient_id).or_default().insert(set);
@@ -207,7 +212,7 @@ async fn a_hospitals_folder_becomes_a_cohort() {
 
     // The same again under another name, its reports as HL7: nothing new in the store, the same labels and sets.
     let hl7 = folder.path().join("reports.hl7");
-    as_hl7(&out.join("reports.csv"), &hl7);
+    as_hl7(&out.join("reports.csv"), &hl7, &BTreeMap::new());
     let again = Options {
         reports: hl7,
         ..options("again", &out)
@@ -255,6 +260,159 @@ async fn a_hospitals_folder_becomes_a_cohort() {
         .await
         .unwrap();
     assert!(outcome.starts_with("ended by hand; "), "{outcome}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reports_alone_tell_which_studies_the_emergency_department_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("hospital");
+    archive(&out, 40);
+    let mut departments = BTreeMap::new();
+    let mut table = csv::Reader::from_path(out.join("images.csv")).unwrap();
+    let headers = table.headers().unwrap().clone();
+    let column = |name: &str| headers.iter().position(|header| header == name).unwrap();
+    let (accession, department) = (column("accession_number"), column("department"));
+    for row in table.records() {
+        let row = row.unwrap();
+        departments.insert(row[accession].to_owned(), row[department].to_owned());
+    }
+    let hl7 = folder.path().join("reports.hl7");
+    as_hl7(&out.join("reports.csv"), &hl7, &departments);
+    let services = services(&folder.path().join("data")).await;
+    let eye: Arc<dyn Analyser> = Arc::new(Eye);
+
+    let silent = Options {
+        studies: None,
+        ..options("silent", &out)
+    };
+    let summary = import(&services, &eye, &silent, |_, _, _| {}).await.unwrap();
+    assert!(!summary.emergency_known && !summary.sets.contains_key(&Set::Test));
+
+    let told = Options {
+        reports: hl7,
+        studies: None,
+        ..options("told", &out)
+    };
+    let summary = import(&services, &eye, &told, |_, _, _| {}).await.unwrap();
+    assert!(
+        summary.emergency_known && summary.sets.contains_key(&Set::Test),
+        "{summary:?}"
+    );
+    let records = services.db.all_cohort_records("told").await.unwrap();
+    let reported: BTreeSet<&str> = records.iter().map(|record| record.accession.as_str()).collect();
+    let hips = services.db.cohort_hips("told").await.unwrap();
+    assert!(hips.iter().any(|hip| hip.emergency) && hips.iter().any(|hip| !hip.emergency));
+    for hip in &hips {
+        let accession = hip.key.accession.as_str();
+        let asked = reported.contains(accession) && departments[accession] == "emergency";
+        assert_eq!(hip.emergency, asked, "{accession}");
+    }
+}
+
+/// Films of eight patients, each with a report and a request of the emergency department.
+fn films(folder: &Path) -> Options {
+    let films = folder.join("films");
+    std::fs::create_dir(&films).unwrap();
+    let mut reports = "accession_number,patient_id,time,text\n".to_owned();
+    let mut studies = "accession_number,patient_id,time,department\n".to_owned();
+    for number in 0..8_u64 {
+        let request = phantom::Request {
+            view: Some(phantom::View::FrontalPelvis),
+            metal: Some(false),
+            columns: Some(400),
+            ..phantom::Request::default()
+        };
+        let frame = phantom::Case::draw(&phantom::Config::default(), &request, number).render();
+        let study = format!("1.2.9.{number}");
+        let about = dicom_io::Metadata {
+            patient_id: format!("P{number}"),
+            accession_number: format!("A{number}"),
+            ..metadata(&study, &format!("{study}.9"), &frame)
+        };
+        // Named otherwise than their UIDs: training finds them by these.
+        let file = films.join(format!("film {number}.dcm"));
+        std::fs::write(file, dicom_io::write_dx(&frame, &about).unwrap()).unwrap();
+        reports += &format!(
+            "A{number},P{number},2026-01-02 12:00,\
+             Displaced subcapital fracture of the left neck of femur. The right hip is intact.\n"
+        );
+        studies += &format!("A{number},P{number},2026-01-02 10:15,emergency\n");
+    }
+    for (name, text) in [
+        ("reports.csv", reports),
+        ("images.csv", studies),
+        ("theatre.csv", THEATRE.to_owned()),
+    ] {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    Options {
+        dicom: films,
+        shares: Shares {
+            validation: 0.25,
+            test: 0.25,
+        },
+        ..options("films", folder)
+    }
+}
+
+const THEATRE: &str = "patient,date,procedure\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exported_cohort_is_trained_on_and_evaluated_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let data = folder.path().join("data");
+    let options = films(folder.path());
+    {
+        let services = services(&data).await;
+        let eye: Arc<dyn Analyser> = Arc::new(Eye);
+        let summary = import(&services, &eye, &options, |_, _, _| {}).await.unwrap();
+        assert_eq!(summary.hips, 16, "{summary:?}");
+        assert_eq!(summary.sets.get(&Set::Test), Some(&4), "{summary:?}");
+    }
+    let (sound, said) = shenton(&data, &["export", "films", "--out", &at("out")]);
+    assert!(sound, "{said}");
+    let table = std::fs::read_to_string(at("out/hips.csv")).unwrap();
+    assert!(table.contains("1.2.9.3.9"), "the picture of each hip: {table}");
+
+    std::fs::write(at("config.toml"), CONFIG).unwrap();
+    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
+    let run = |arguments: &[&str]| {
+        let ran = Command::new(SHENTON)
+            .args(arguments)
+            .env("SHENTON_LOG", "error")
+            .output();
+        let ran = ran.unwrap();
+        let said = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+        assert!(ran.status.success(), "{said}");
+        said
+    };
+    let (config, trained) = (at("config.toml"), at("trained"));
+    let (export, pictures, report) = (at("out"), at("films"), at("report"));
+    let said = run(&[
+        "train", "fracture", "--config", &config, "--out", &trained, "--cohort", &export, "--images", &pictures,
+        "--models", models,
+    ]);
+    assert!(said.contains("2 pictures of the test set were not opened"), "{said}");
+    let text = std::fs::read_to_string(at("trained/fracture/metadata.json")).unwrap();
+    assert!(text.contains("hips.csv"), "{text}");
+
+    // Its test set, with the reports' reader beside the network.
+    let said = run(&[
+        "evaluate", "--models", models, "--device", "cpu", "--cohort", &export, "--images", &pictures, "--out", &report,
+    ]);
+    assert!(said.contains("Radiologist's report: sensitivity 1.000 ("), "{said}");
+    let page = std::fs::read_to_string(at("report/report.html")).unwrap();
+    assert!(page.contains("the test set of cohort hips.csv: 4 hips of 2 patients"));
+    let metrics: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(at("report/metrics.json")).unwrap()).unwrap();
+    let first = &metrics["whole"][0];
+    assert_eq!(first["name"], "Radiologist's report");
+    assert_eq!(
+        (&first["recall"]["of"], &first["specificity"]["of"]),
+        (&json!(2), &json!(2))
+    );
+    assert_eq!(metrics["data"]["test_simulated"], false);
 }
 
 /// A cohort of stored hips without pictures: two studies of the test set and two for training.
@@ -394,6 +552,27 @@ async fn readers_review_through_the_server_functions() {
     );
 }
 
+#[tokio::test]
+async fn a_blind_reading_shows_neither_report_nor_label() {
+    let web = Web::new().await;
+    plain(&web).await;
+    let reader = web.sign_in("reader").await;
+    let name = json!({ "name": "hips" });
+    for blind in [true, false] {
+        let review = ReviewSettings {
+            blind,
+            ..ReviewSettings::default()
+        };
+        web.bench.db.set_cohort_review("hips", review).await.unwrap();
+        let (status, body) = ask(&web, &reader, "review_desk", name.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        let desk: ReviewDesk = serde_json::from_str(&body).unwrap();
+        assert_eq!(desk.blind, blind);
+        assert_eq!(desk.item.as_ref().unwrap().records.is_none(), blind);
+        assert_eq!(body.contains("no report, no operation"), !blind, "{body}");
+    }
+}
+
 /// Answers for every hip that waits: broken.
 async fn answer_all(db: &db::Db, by: domain::AccountId) {
     while let (Some(queued), ..) = db.next_of_cohort("hips", by, domain::Timestamp(5)).await.unwrap() {
@@ -530,6 +709,15 @@ fn the_command_line_imports_explains_exports_and_takes_labels_back() {
     assert!(sound, "{said}");
     let hips = std::fs::read_to_string(format!("{table}/hips.csv")).unwrap();
     // A table may not change the test set's labels.
+    // A reader's call stands in it, and why in the explanation.
+    let called: Vec<String> = csv::Reader::from_reader(hips.as_bytes())
+        .into_deserialize::<BTreeMap<String, String>>()
+        .map(Result::unwrap)
+        .filter(|row| !row["human_call"].is_empty() && !row["sop_uid"].is_empty())
+        .map(|row| row["accession_number"].clone())
+        .collect();
+    let (_, said) = shenton(&data, &["explain", called.first().expect("a reported study")]);
+    assert!(said.contains("a reader by the report: "), "{said}");
     let row = csv::Reader::from_reader(hips.as_bytes())
         .into_records()
         .map(Result::unwrap)
@@ -561,6 +749,25 @@ fn the_command_line_imports_explains_exports_and_takes_labels_back() {
         said.contains("cannot tell by command line (imported from changed.csv)"),
         "{said}"
     );
+
+    // Exported and taken over as another cohort: hips, evidence, records and history are the same.
+    let folders = ["one", "two"].map(|name| folder.path().join(name).to_string_lossy().into_owned());
+    let [one, two] = &folders;
+    let (sound, said) = shenton(&data, &["export", "small", "--out", one]);
+    assert!(sound, "{said}");
+    let (sound, said) = shenton(&data, &["restore", "other", one]);
+    assert!(sound && said.contains("1 changes of labels"), "{said}");
+    let (sound, said) = shenton(&data, &["export", "other", "--out", two]);
+    assert!(sound, "{said}");
+    for file in ["hips.csv", "events.csv", "records.csv"] {
+        let [one, two] = folders
+            .each_ref()
+            .map(|folder| std::fs::read_to_string(Path::new(folder).join(file)).unwrap());
+        assert!(one.lines().count() > 1, "{file}");
+        assert_eq!(one, two, "{file}");
+    }
+    let (sound, said) = shenton(&data, &["restore", "other", one]);
+    assert!(!sound && said.contains("other"), "{said}");
     std::fs::write(&changed, "accession_number,side,label\nA,left,broken\n").unwrap();
     let (sound, said) = shenton(&data, &["import-labels", "small", changed.to_str().unwrap()]);
     assert!(!sound && said.contains("line 2") && said.contains("broken"), "{said}");

@@ -10,6 +10,7 @@ mod hostile;
 mod ingest;
 mod kill;
 mod networks;
+mod rounds;
 mod state;
 mod util;
 mod viewing;

@@ -83,7 +83,8 @@ fn the_server_takes_no_work_with_a_model_that_is_none() {
     assert!(words.contains("is not a valid network configuration"), "{words}");
 }
 
-const CONFIG: &str = r#"
+/// A tiny network of a few seconds.
+pub const CONFIG: &str = r#"
 profile = "test"
 [network]
 family = "dense_net"

@@ -136,6 +136,8 @@ pub(crate) struct Fields<'a> {
     pub patient: &'a [Path],
     pub time: &'a [Path],
     pub status: &'a [Path],
+    pub class: &'a [Path],
+    pub department: &'a [Path],
 }
 
 /// `YYYYMMDD`, with hours, minutes and seconds as far as they go; fractions and zone are left away.
@@ -242,6 +244,7 @@ pub(crate) fn reports(
     text: &str,
     fields: &Fields,
     time: impl Fn(&str) -> Option<Moment>,
+    emergency: impl Fn(&str, &str) -> Option<bool>,
 ) -> Records<Report> {
     let mut bad = Vec::new();
     let mut rows = Vec::new();
@@ -301,6 +304,7 @@ pub(crate) fn reports(
                     patient_id,
                     time: moment,
                     status: find(fields.status),
+                    emergency: emergency(&find(fields.class), &find(fields.department)),
                     text: lines.join("\n"),
                 }),
             }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
-use domain::Side;
+use domain::{Side, SopUid, StudyUid};
 use serde::{Deserialize, Serialize};
 use time::PrimitiveDateTime;
 
+use crate::baseline::{Called, Failure};
 use crate::records::{iso, parse_iso};
 
 pub use domain::cohort::{Basis, Evidence, HipKey, Label, Set, Source};
@@ -28,6 +29,22 @@ pub struct Hip {
     pub conflict: bool,
     pub set: Option<Set>,
     pub sources: Vec<Source>,
+    pub kept: Option<Kept>,
+}
+
+/// What a database knows of a hip besides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub study_uid: Option<StudyUid>,
+    /// Of the image that the hip is read from.
+    pub sop_uid: Option<SopUid>,
+    /// What was asked for.
+    pub description: String,
+    /// The label before any review, and why.
+    pub initial_label: Label,
+    pub initial_reason: String,
+    /// What the study's reports come to as a reader's call of the hip, where there are any.
+    pub human: Option<Called>,
 }
 
 /// A change of a label, or its confirmation.
@@ -76,6 +93,31 @@ struct HipRow {
     set: Option<Set>,
     /// Each piece of evidence: record, rule, start-end, words.
     evidence: String,
+    // What is kept besides; tables of an earlier day lack it.
+    #[serde(default)]
+    study_uid: Option<String>,
+    #[serde(default)]
+    sop_uid: Option<String>,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    initial_label: Option<Label>,
+    #[serde(default)]
+    initial_reason: Option<String>,
+    #[serde(default)]
+    human_call: Option<Call>,
+    #[serde(default)]
+    human_failure: Option<Failure>,
+    #[serde(default)]
+    human_evidence: Option<String>,
+}
+
+/// A reader's call as `shenton evaluate` reads it.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Call {
+    Fracture,
+    None,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -103,13 +145,15 @@ impl Cohort {
         self.hips.iter().find(|hip| hip.key == *key)
     }
 
-    /// One line a hip.
+    /// One line a hip. `shenton train` and `shenton evaluate` take the table as it is where `sop_uid` is known.
     ///
     /// # Errors
     /// The writer fails.
     pub fn write_hips(&self, out: impl Write) -> Result<(), TableError> {
         let mut table = csv::Writer::from_writer(out);
         for hip in &self.hips {
+            let kept = hip.kept.as_ref();
+            let human = kept.and_then(|kept| kept.human.as_ref());
             table.serialize(HipRow {
                 accession_number: hip.key.accession.clone(),
                 side: hip.key.side,
@@ -123,6 +167,14 @@ impl Cohort {
                 conflict: hip.conflict,
                 set: hip.set,
                 evidence: write_sources(&hip.sources),
+                study_uid: kept.and_then(|kept| kept.study_uid.clone()).map(|uid| uid.0),
+                sop_uid: kept.and_then(|kept| kept.sop_uid.clone()).map(|uid| uid.0),
+                description: kept.map(|kept| kept.description.clone()),
+                initial_label: kept.map(|kept| kept.initial_label),
+                initial_reason: kept.map(|kept| kept.initial_reason.clone()),
+                human_call: human.map(|human| if human.call { Call::Fracture } else { Call::None }),
+                human_failure: human.and_then(|human| human.failure),
+                human_evidence: human.map(|human| write_sources(&human.sources)),
             })?;
         }
         table.flush().map_err(csv::Error::from)?;
@@ -169,6 +221,22 @@ impl Cohort {
             if !seen.insert(key.clone()) {
                 return Err(problem(format!("{} {} stands twice", key.accession, key.side.as_str())));
             }
+            let human = match row.human_call {
+                None => None,
+                Some(call) => Some(Called {
+                    call: matches!(call, Call::Fracture),
+                    failure: row.human_failure,
+                    sources: read_sources(row.human_evidence.as_deref().unwrap_or_default()).map_err(problem)?,
+                }),
+            };
+            let kept = row.initial_label.map(|initial_label| Kept {
+                study_uid: row.study_uid.map(StudyUid),
+                sop_uid: row.sop_uid.map(SopUid),
+                description: row.description.unwrap_or_default(),
+                initial_label,
+                initial_reason: row.initial_reason.unwrap_or_default(),
+                human,
+            });
             cohort.hips.push(Hip {
                 key,
                 patient_id: row.patient_id,
@@ -181,6 +249,7 @@ impl Cohort {
                 conflict: row.conflict,
                 set: row.set,
                 sources: read_sources(&row.evidence).map_err(problem)?,
+                kept,
             });
         }
         for (row, line) in rows::<EventRow>(events)? {

@@ -1,6 +1,6 @@
 //! From studies, reports and operations to labelled hips.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use domain::Side;
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,8 @@ impl Assume {
 pub struct Settings {
     /// An operation for a fracture counts for the studies of so many days before it.
     pub operation_days: f64,
-    /// A report without a known accession number is of the patient's one study of so many days before it.
+    /// A report without a known accession number is of the patient's one study of so many days before it. One that
+    /// names another known study is of that one.
     pub report_days: f64,
     /// The report does not speak of the hip.
     pub not_mentioned: Assume,
@@ -86,8 +87,21 @@ pub fn label(
     operations: &[Operation],
     settings: &Settings,
 ) -> Labelled {
+    label_among(rules, studies, &BTreeSet::new(), reports, operations, settings)
+}
+
+/// The same where the hospital has other studies too: `others` are their accession numbers. A report that names one of
+/// these belongs to it, and is never linked by its time to a study of `studies`.
+pub fn label_among(
+    rules: &Rules,
+    studies: &[Study],
+    others: &BTreeSet<String>,
+    reports: &[Report],
+    operations: &[Operation],
+    settings: &Settings,
+) -> Labelled {
     let mut out = Labelled::default();
-    let of_study = link_reports(studies, reports, settings, &mut out.unlinked);
+    let of_study = link_reports(studies, others, reports, settings, &mut out.unlinked);
     out.reports = of_study
         .iter()
         .flat_map(|(accession, own)| {
@@ -170,11 +184,14 @@ fn within(later: Moment, study: Moment, days: f64) -> bool {
 /// The reports of each study, by accession number.
 fn link_reports<'a>(
     studies: &'a [Study],
+    others: &BTreeSet<String>,
     reports: &'a [Report],
     settings: &Settings,
     unlinked: &mut Vec<Unlinked>,
 ) -> BTreeMap<&'a str, Vec<&'a Report>> {
     let known: HashMap<String, &Study> = studies.iter().map(|s| (s.accession.to_lowercase(), s)).collect();
+    let named = others.iter().filter(|accession| !accession.is_empty());
+    let others: HashSet<String> = named.map(|accession| accession.to_lowercase()).collect();
     let mut out: BTreeMap<&str, Vec<&Report>> = BTreeMap::new();
     let mut loose = Vec::new();
     for report in reports {
@@ -189,6 +206,10 @@ fn link_reports<'a>(
             Some(_) => unlinked.push(refuse(format!(
                 "accession number {} is of another patient than {}",
                 report.accession, report.patient_id
+            ))),
+            None if others.contains(&report.accession.to_lowercase()) => unlinked.push(refuse(format!(
+                "of another study, with accession number {}",
+                report.accession
             ))),
             None => loose.push(report),
         }
@@ -336,6 +357,7 @@ fn hips(rules: &Rules, study: &Study, reports: &[&Report], operations: &[Operate
             conflict: judged.conflict,
             set: None,
             sources,
+            kept: None,
         }
     })
 }

@@ -55,6 +55,9 @@ pub struct Report {
     pub time: Option<Moment>,
     /// As typed: `final`, `F`, `corrected`, `C`, `preliminary`, `P` ...
     pub status: String,
+    /// Whether the emergency department asked, where the record tells the patient's class or department: HL7's PV1, or a
+    /// table's column. It is what held when the report was written.
+    pub emergency: Option<bool>,
     pub text: String,
 }
 
@@ -134,6 +137,8 @@ struct ReportColumns {
     time: Vec<String>,
     status: Vec<String>,
     text: Vec<String>,
+    #[serde(default)]
+    department: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -163,11 +168,36 @@ struct Times {
     formats: Vec<String>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Emergency {
     #[serde(default)]
     departments: Vec<String>,
+    #[serde(default = "emergency_classes")]
+    classes: Vec<String>,
+}
+
+impl Default for Emergency {
+    fn default() -> Self {
+        Emergency {
+            departments: Vec::new(),
+            classes: emergency_classes(),
+        }
+    }
+}
+
+/// HL7 table 0004.
+fn emergency_classes() -> Vec<String> {
+    vec!["E".to_owned()]
+}
+
+// Mapping files of an earlier day do not name these two.
+fn patient_class() -> Vec<String> {
+    vec!["PV1-2".to_owned()]
+}
+
+fn patient_location() -> Vec<String> {
+    vec!["PV1-3".to_owned()]
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -177,6 +207,10 @@ struct Hl7File {
     patient: Vec<String>,
     time: Vec<String>,
     status: Vec<String>,
+    #[serde(default = "patient_class")]
+    class: Vec<String>,
+    #[serde(default = "patient_location")]
+    department: Vec<String>,
 }
 
 /// Which columns and fields hold what.
@@ -184,7 +218,7 @@ struct Hl7File {
 pub struct Mapping {
     file: MappingFile,
     formats: Vec<OwnedFormatItem>,
-    hl7: [Vec<hl7::Path>; 4],
+    hl7: [Vec<hl7::Path>; 6],
 }
 
 /// The mapping that the program carries: the simulated archive's columns and common other names.
@@ -233,6 +267,8 @@ impl Mapping {
             paths(&file.hl7.patient)?,
             paths(&file.hl7.time)?,
             paths(&file.hl7.status)?,
+            paths(&file.hl7.class)?,
+            paths(&file.hl7.department)?,
         ];
         Ok(Mapping { file, formats, hl7 })
     }
@@ -266,6 +302,16 @@ impl Mapping {
             .any(|name| name.eq_ignore_ascii_case(department))
     }
 
+    /// Whether the emergency department asked; nothing where neither class nor department is known.
+    fn asked_by_emergency(&self, class: &str, department: &str) -> Option<bool> {
+        let (class, department) = (class.trim(), department.trim());
+        if class.is_empty() && department.is_empty() {
+            return None;
+        }
+        let classes = &self.file.emergency.classes;
+        Some(classes.iter().any(|name| name.eq_ignore_ascii_case(class)) || self.emergency(department))
+    }
+
     /// Reads a table of reports. `file` is its name in errors and evidence.
     ///
     /// # Errors
@@ -280,6 +326,7 @@ impl Mapping {
             None => Some(table.column("the patient (and none for the accession number)", &columns.patient)?),
         };
         let (time, status) = (table.optional(&columns.time), table.optional(&columns.status));
+        let department = table.optional(&columns.department);
         Ok(table.read(|row| {
             let when = row.get(time);
             let report = Report {
@@ -291,6 +338,7 @@ impl Mapping {
                     _ => Some(self.time(when).ok_or_else(|| format!("\"{when}\" is no time"))?),
                 },
                 status: row.get(status).to_owned(),
+                emergency: self.asked_by_emergency("", row.get(department)),
                 text: row.get(Some(text)).to_owned(),
             };
             if report.text.is_empty() {
@@ -364,7 +412,7 @@ impl Mapping {
 
     /// Reads ORU^R01 messages, one file with one or many; other messages are listed as bad.
     pub fn hl7(&self, file: &str, text: &str) -> Records<Report> {
-        let [accession, patient, time, status] = &self.hl7;
+        let [accession, patient, time, status, class, department] = &self.hl7;
         hl7::reports(
             file,
             text,
@@ -373,8 +421,11 @@ impl Mapping {
                 patient,
                 time,
                 status,
+                class,
+                department,
             },
             |text| self.time(text),
+            |class, department| self.asked_by_emergency(class, department),
         )
     }
 }

@@ -16,6 +16,8 @@ pub use operation::{OperationKind, OperationReading};
 pub use reading::{Finding, FollowUp, ReportReading, Statement};
 use text::{Dictionary, Headings, Section};
 
+use crate::baseline::Failure;
+
 /// Why a rules file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
@@ -168,6 +170,19 @@ impl Rules {
     /// None in a released program: the tests read this file.
     pub fn standard() -> Result<Rules, RulesError> {
         Rules::parse(DEFAULT_RULES)
+    }
+
+    /// Whether words of a rule make a report a failure of this kind.
+    pub(crate) fn decides(&self, rule: &str, failure: Failure) -> bool {
+        let of = |kind: Kind| match failure {
+            Failure::OtherInformation => kind == Kind::OtherInformation,
+            // The doubt beside it is what the imaging is to settle.
+            Failure::FurtherImaging => matches!(
+                kind,
+                Kind::Imaging | Kind::Require | Kind::Settle | Kind::DoubtBefore | Kind::DoubtAfter | Kind::Suspicion
+            ),
+        };
+        self.rules.iter().any(|own| own.name == rule && of(own.kind))
     }
 
     /// # Errors

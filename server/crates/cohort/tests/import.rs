@@ -1,7 +1,10 @@
 //! Tables, HL7 messages, and what they are linked to.
 
-use cohort::label::{Basis, Cohort, Hip, Label};
-use cohort::link::{Assume, Labelled, Settings, label};
+use std::collections::BTreeSet;
+
+use cohort::baseline::called;
+use cohort::label::{Basis, Cohort, Hip, Kept, Label};
+use cohort::link::{Assume, Labelled, Settings, label, label_among};
 use cohort::records::{ImportError, Mapping, Operation, Report, Study};
 use cohort::rules::{OperationKind, Rules};
 use domain::Side;
@@ -31,6 +34,7 @@ fn report(patient: &str, accession: &str, time: &str, text: &str) -> Report {
         patient_id: patient.to_owned(),
         time: mapping().time(time),
         status: "final".to_owned(),
+        emergency: None,
         text: text.to_owned(),
     }
 }
@@ -135,6 +139,7 @@ fn hl7_messages_give_one_report_an_order() {
             ("RXA24018832", "H123456")
         );
         assert_eq!(first.status, "F");
+        assert_eq!(first.emergency, Some(true));
         assert_eq!(first.time, mapping().time("2024-09-11T15:30:00"));
         assert_eq!(
             first.text,
@@ -146,6 +151,21 @@ fn hl7_messages_give_one_report_an_order() {
         let names: Vec<&str> = records.rows.iter().map(|row| row.record.as_str()).collect();
         assert_eq!(names, ["m.hl7 line 5", "m.hl7 line 8"]);
     }
+    // The patient's class, or else the place, tells who asked; without either nobody knows.
+    for (segment, emergency) in [
+        ("PV1|1|I|WARD 7^^", Some(false)),
+        ("PV1|1|O|ED^^", Some(true)),
+        ("PV1|1|E|", Some(true)),
+        ("PV1|1||", None),
+    ] {
+        let records = mapping().hl7("m.hl7", &ORU.replace("PV1|1|E|ED^^", segment));
+        assert_eq!(records.rows[1].emergency, emergency, "{segment}");
+    }
+    let older = cohort::records::DEFAULT_MAPPING
+        .replace("class = [\"PV1-2\"]\ndepartment = [\"PV1-3\"]", "")
+        .replace("classes = [\"E\"]\n", "");
+    let older = Mapping::parse(&older).expect("a mapping of an earlier day");
+    assert_eq!(older.hl7("m.hl7", ORU).rows[0].emergency, Some(true));
     let other = cohort::records::DEFAULT_MAPPING.replace("\"OBR-3.1\", \"OBR-18.1\"", "\"OBR-18.1\", \"OBR-3.1\"");
     let mapping = Mapping::parse(&other).expect("a mapping");
     let accessions: Vec<String> = mapping
@@ -310,6 +330,33 @@ fn what_cannot_be_linked_is_listed_with_why() {
 }
 
 #[test]
+fn a_report_of_another_known_study_is_not_linked_by_its_time() {
+    let studies = [study("P1", "A1", "2024-01-01T10:00:00")];
+    let reports = [report(
+        "P1",
+        "x9",
+        "2024-01-01T12:00:00",
+        "Knee: fracture of the left neck of femur is not the question here.",
+    )];
+    let others = BTreeSet::from(["X9".to_owned(), String::new()]);
+    let linked = label_among(&rules(), &studies, &others, &reports, &[], &Settings::default());
+    assert!(linked.reports.is_empty());
+    let left = hip(&linked, "A1", Side::Left);
+    assert_eq!(
+        (left.label, left.reason.as_str()),
+        (Label::None, "no report, no operation")
+    );
+    let [refused] = &linked.unlinked[..] else {
+        panic!("{:?}", linked.unlinked)
+    };
+    assert_eq!(refused.why, "of another study, with accession number x9");
+    // A report without an accession number is of no other study.
+    let reports = [report("P1", "", "2024-01-01T12:00:00", "Left NOF fracture.")];
+    let linked = label_among(&rules(), &studies, &others, &reports, &[], &Settings::default());
+    assert_eq!(linked.reports.len(), 1);
+}
+
+#[test]
 fn reports_without_a_side_take_the_requests_or_none() {
     let text = "There is a displaced subcapital fracture.";
     let mut studies = [study("P1", "A1", "2024-01-01T10:00:00")];
@@ -419,6 +466,22 @@ fn a_cohort_survives_its_tables() {
         why: "metal;\nfilm cut".to_owned(),
     };
     cohort.apply(&[decision]).expect("no test set");
+    // What a database knows besides, and one hip of which it knows less.
+    let texts = [("reports.csv A1", reports[0].text.as_str())];
+    for (number, hip) in cohort.hips.iter_mut().enumerate().skip(1) {
+        hip.kept = Some(Kept {
+            study_uid: (number > 1).then(|| domain::StudyUid(format!("1.2.{number}"))),
+            sop_uid: (number > 1).then(|| domain::SopUid(format!("1.2.{number}.1"))),
+            description: "XR Pelvis, \"AP\"".to_owned(),
+            initial_label: Label::None,
+            initial_reason: "no report,\nno operation".to_owned(),
+            human: called(&rules(), &texts[..number % 2], hip.key.side, true),
+        });
+    }
+    assert!(cohort.hips.iter().any(|hip| {
+        let human = hip.kept.as_ref().and_then(|kept| kept.human.as_ref());
+        human.is_some_and(|human| human.call && !human.sources.is_empty())
+    }));
     let (mut hips, mut events) = (Vec::new(), Vec::new());
     cohort.write_hips(&mut hips).expect("written");
     cohort.write_events(&mut events).expect("written");

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cohort::baseline::{Failure, baseline, reader};
+use cohort::baseline::{Failure, baseline, called, reader};
 use cohort::label::{Basis, Cohort, Hip, HipKey, Label, Set};
 use cohort::repair::{
     Decision, LoopSettings, Order, RepairError, Round, SimulatedHip, Stop, audit, queue, sample, simulate_loop,
@@ -30,6 +30,7 @@ fn hip(patient: u32, study: u32, side: Side, emergency: bool) -> Hip {
         conflict: false,
         set: None,
         sources: Vec::new(),
+        kept: None,
     }
 }
 
@@ -393,4 +394,42 @@ fn the_human_baseline_counts_only_what_the_paper_counts() {
     );
     assert_eq!(counts.true_positive + counts.false_negative, 10);
     assert_eq!(counts.false_positive, 2);
+}
+
+#[test]
+fn a_readers_call_keeps_the_words_that_decided_it() {
+    let rules = Rules::standard().unwrap_or_else(|error| panic!("{error}"));
+    let words = |reports: &[(&str, &str)], side, truth| {
+        let called = called(&rules, reports, side, truth).expect("a report");
+        let words: Vec<String> = called
+            .sources
+            .iter()
+            .map(|source| format!("{}: {}", source.record, source.evidence.words))
+            .collect();
+        (called.call, called.failure, words.join(" | "))
+    };
+    // What is said of the fracture is not what makes it an error.
+    let text = "The fracture of the left neck of femur was only demonstrated on the lateral film.";
+    let (call, failure, said) = words(&[("r 1", text)], Side::Left, true);
+    assert_eq!((call, failure), (false, Some(Failure::OtherInformation)));
+    assert!(
+        said.starts_with("r 1: ") && said.contains("only demonstrated on the lateral"),
+        "{said}"
+    );
+    assert!(!said.contains("neck of femur"), "{said}");
+
+    let text = "Equivocal appearance of the left femoral neck, CT recommended.";
+    let (call, failure, said) = words(&[("r 1", text)], Side::Left, true);
+    assert_eq!((call, failure), (false, Some(Failure::FurtherImaging)));
+    assert!(said.contains("r 1: CT") && said.contains("r 1: recommended"), "{said}");
+
+    // Without a failure: what states the diagnosis, in the report that states it.
+    let reports = [
+        ("r 1", "No fracture."),
+        ("r 2", "On review, undisplaced fracture of the right femoral neck."),
+    ];
+    let (call, failure, said) = words(&reports, Side::Right, false);
+    assert_eq!((call, failure), (true, None));
+    assert!(said.contains("r 2: "), "{said}");
+    assert_eq!(called(&rules, &[], Side::Right, true), None);
 }

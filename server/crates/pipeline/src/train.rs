@@ -13,5 +13,5 @@ pub use self::cohort::{Cohort, CohortHip, CohortImage, HipLabel, Prepared, ReadF
 pub use augment::Augment;
 pub use config::{Data, Fit, Rehearsal, TrainConfig};
 pub use data::{Label, Picture, Sample, SampleSet, simulate};
-pub use evaluate::{EvaluateConfig, evaluate, record};
+pub use evaluate::{EvaluateConfig, evaluate, evaluate_cohort, record};
 pub use fit::{Progress, Source, Validation, train, train_on};

@@ -1,4 +1,5 @@
-//! A cohort for training: the folder of `shenton simulate archive`, or a table of hips beside DICOM files.
+//! A cohort for training and evaluation: the folder of `shenton simulate archive`, that of `shenton cohort export`, or a
+//! table of hips beside DICOM files.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -59,16 +60,22 @@ impl Table {
     }
 }
 
-/// Reads a cohort from `path`: an archive folder with truth.csv, or a table of hips whose files lie under `images`.
+/// Reads a cohort from `path`: an archive folder with truth.csv, or a table of hips whose files lie under `images`; of a
+/// folder that `shenton cohort export` wrote, its hips.csv.
 pub fn read(
     path: &Path,
     images: Option<&Path>,
     find: &dyn Fn(&Path) -> anyhow::Result<Uids>,
 ) -> anyhow::Result<Cohort> {
+    let exported = path.join("hips.csv");
+    if path.is_dir() && !path.join("truth.csv").is_file() && exported.is_file() {
+        return of_table(&Table::read(&exported)?, images.unwrap_or(path), find);
+    }
     if path.is_dir() {
         ensure!(
             path.join("truth.csv").is_file(),
-            "{} holds no truth.csv: --cohort takes the folder of `shenton simulate archive`, or a table of hips",
+            "{} holds neither truth.csv nor hips.csv: --cohort takes the folder of `shenton simulate archive` or of \
+             `shenton cohort export`, or a table of hips",
             path.display()
         );
         let mut cohort = of_table(&Table::read(&path.join("truth.csv"))?, images.unwrap_or(path), find)?;
@@ -232,11 +239,18 @@ fn hip(table: &Table, row: &csv::StringRecord) -> anyhow::Result<CohortHip> {
         }
         _ => None,
     };
+    let human = match table.cell(row, "human_call").map(str::to_lowercase).as_deref() {
+        None => None,
+        Some("fracture") => Some(true),
+        Some("none") => Some(false),
+        Some(other) => bail!("human_call \"{other}\" is neither fracture nor none"),
+    };
     Ok(CohortHip {
         side,
         label,
         metal,
         femur_box,
+        human,
     })
 }
 
@@ -318,6 +332,25 @@ mod tests {
     }
 
     #[test]
+    fn the_folder_of_an_export() {
+        let dir = tempfile::tempdir().unwrap();
+        let uids = |_: &Path| Ok(Uids::from([("1.2.3".to_owned(), PathBuf::from("found.dcm"))]));
+        let refused = read(dir.path(), None, &uids).unwrap_err().to_string();
+        assert!(refused.contains("neither truth.csv nor hips.csv"), "{refused}");
+        let table = "accession_number,side,patient_id,emergency,label,set,sop_uid,human_call\n\
+                     A1,right,p,true,fracture_intracapsular,test,1.2.3,none\nA1,left,p,true,unknown,test,1.2.3,\n";
+        std::fs::write(dir.path().join("hips.csv"), table).unwrap();
+        let cohort = read(dir.path(), None, &uids).unwrap();
+        let [image] = &cohort.images[..] else {
+            panic!("{cohort:?}")
+        };
+        assert_eq!((image.set, image.emergency), (Some(Set::Test), true));
+        assert_eq!(image.file, Path::new("found.dcm"));
+        let calls: Vec<Option<bool>> = image.hips.iter().map(|hip| hip.human).collect();
+        assert_eq!(calls, [Some(false), None]);
+    }
+
+    #[test]
     fn the_truth_of_an_archive() {
         let cohort = parse(
             "file,patient_id,view,side,fracture,location,metal,x0,y0,x1,y1,department\n\
@@ -344,6 +377,10 @@ mod tests {
         refused("file,side,label\na,right,\n", "no label");
         refused("file,side,label,split\na,right,none,exam\n", "split \"exam\"");
         refused("sop_uid,side,label\n9.9,right,none\n", "no picture");
+        refused(
+            "file,side,label,human_call\na,right,none,perhaps\n",
+            "human_call \"perhaps\"",
+        );
         refused("file,side,label,x0,y0,x1,y1\na,right,none,1,2,3,x\n", "no place");
     }
 }

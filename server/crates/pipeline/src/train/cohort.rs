@@ -27,6 +27,8 @@ pub struct CohortHip {
     /// Head, neck and both trochanters `[x0, y0, x1, y1]` in the file's own pixels, where known; the localiser learns
     /// from it.
     pub femur_box: Option<[f32; 4]>,
+    /// The call of the report's reader, where known: an evaluation sets it beside the network's.
+    pub human: Option<bool>,
 }
 
 /// A picture of a cohort.
@@ -119,6 +121,7 @@ fn as_hip(index: usize, image: &CohortImage, side: Side) -> Hip {
         conflict: false,
         set: None,
         sources: Vec::new(),
+        kept: None,
     }
 }
 
@@ -452,6 +455,7 @@ mod tests {
             label,
             metal,
             femur_box: None,
+            human: None,
         };
         let fracture = |label| hip_label(NetworkName::Fracture, &hip(label, false)).map(|l| (l.positive, l.location));
         assert_eq!(fracture(HipLabel::None), Some((false, 0)));

@@ -1,5 +1,5 @@
 //! The whole pipeline on a fresh simulated hospital: the emergency department's first reported studies, a patient
-//! each, as in the paper.
+//! each, as in the paper; and on the test set of a cohort.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,6 +19,7 @@ use phantom::{HipTruth, Truth, View};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::cohort::{Cohort, CohortImage, HipLabel, ReadFrame, Set};
 use super::data::true_hips;
 use crate::analyse::LEAST_INSIDE;
 use crate::preprocess::inside;
@@ -153,10 +154,10 @@ fn wanted(study: &StudyPlan) -> bool {
     study.department == Department::Emergency && study.report.is_some() && study.frontal().is_some()
 }
 
-fn empty(models: &Models, config: &EvaluateConfig) -> TestSet {
+/// A test set without a hip: the networks and their thresholds.
+fn blank(models: &Models, chosen_on: &str) -> TestSet {
     let [frontal, _, metal, fracture] = models.metadata().map(|m| m.operating_points);
     TestSet {
-        title: "Shenton's shipped networks on a simulated emergency department".to_owned(),
         model: models
             .metadata()
             .iter()
@@ -165,6 +166,22 @@ fn empty(models: &Models, config: &EvaluateConfig) -> TestSet {
                 sha256: m.sha256.clone(),
             })
             .collect(),
+        operating_points: OperatingPoints {
+            high_sensitivity: fracture.high_sensitivity.unwrap_or(0.5),
+            high_precision: fracture.high_precision.unwrap_or(1.0),
+            chosen_on: chosen_on.to_owned(),
+        },
+        gates: GateThresholds {
+            frontal: frontal.threshold.unwrap_or(0.5),
+            metal: metal.threshold.unwrap_or(0.5),
+        },
+        ..TestSet::default()
+    }
+}
+
+fn empty(models: &Models, config: &EvaluateConfig) -> TestSet {
+    TestSet {
+        title: "Shenton's shipped networks on a simulated emergency department".to_owned(),
         data: Data {
             trained_on: models.metadata()[3].data.clone(),
             tested_on: String::new(),
@@ -177,18 +194,214 @@ fn empty(models: &Models, config: &EvaluateConfig) -> TestSet {
                 config.columns
             )],
         },
-        operating_points: OperatingPoints {
-            high_sensitivity: fracture.high_sensitivity.unwrap_or(0.5),
-            high_precision: fracture.high_precision.unwrap_or(1.0),
-            chosen_on: "the validation set of the training run, simulated".to_owned(),
-        },
-        gates: GateThresholds {
-            frontal: frontal.threshold.unwrap_or(0.5),
-            metal: metal.threshold.unwrap_or(0.5),
-        },
         bars: BARS.map(|(figure, least)| Bar { figure, least }).to_vec(),
-        ..TestSet::default()
+        ..blank(models, "the validation set of the training run, simulated")
     }
+}
+
+/// Runs the whole pipeline on the test set of a cohort whose pictures have sets, see [`super::split`]. `progress` hears
+/// pictures done and in all. What cannot be read, and hips of which the label says neither fracture nor none, are left
+/// out and counted in the report's notes.
+///
+/// # Errors
+/// Where no hip of the test set can be evaluated, in words.
+pub fn evaluate_cohort(
+    models: &Models,
+    cohort: &Cohort,
+    frame: &ReadFrame<'_>,
+    progress: &mut (dyn FnMut(usize, usize) + Send),
+) -> Result<TestSet, Error> {
+    let images: Vec<&CohortImage> = cohort.images.iter().filter(|i| i.set == Some(Set::Test)).collect();
+    if images.is_empty() {
+        return Err(Error::Config(format!("{}: no picture of the test set", cohort.name)));
+    }
+    // Patients by number: their names are of no use to a reader of the report.
+    let mut patients: BTreeMap<&str, usize> = BTreeMap::new();
+    for image in &images {
+        let next = patients.len() + 1;
+        patients.entry(&image.patient).or_insert(next);
+    }
+    let simulated = models.metadata()[3].simulated;
+    let chosen_on = if simulated {
+        "the validation set of the training run, simulated"
+    } else {
+        "the validation set of the training run"
+    };
+    let mut set = blank(models, chosen_on);
+    let mut human = Vec::new();
+    let mut skipped: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut done, wanted) = (0, images.len());
+    for part in images.chunks(BATCH) {
+        let found: Vec<Result<(f32, Vec<Judged>), String>> = part
+            .par_iter()
+            .map(|image| {
+                let read = frame(&image.file)?;
+                let picture = imaging::present(&read, None);
+                let frontal = models.frontal_score(&picture)?;
+                // What shows no hip is for the frontal gate alone.
+                if image.frontal == Some(false) {
+                    return Ok((frontal, Vec::new()));
+                }
+                let spacing = read.detector_spacing.map(|(_, column)| column as f32);
+                Ok((frontal, judge(models, &picture, spacing, frontal)?))
+            })
+            .collect();
+        for (image, found) in part.iter().zip(found) {
+            done += 1;
+            let (frontal, hips) = match found {
+                Ok(found) => found,
+                Err(reason) => {
+                    *skipped.entry(format!("pictures, {reason}")).or_default() += 1;
+                    continue;
+                }
+            };
+            let file = image.file.file_name().unwrap_or_default().to_string_lossy();
+            let name = format!("picture {done} ({file})");
+            if let Some(truth) = image.frontal {
+                set.images.push(ScoredImage {
+                    id: name.clone(),
+                    frontal: truth,
+                    score: frontal,
+                });
+            }
+            for judged in hips {
+                let Some(hip) = image.hips.iter().find(|hip| hip.side == judged.side) else {
+                    continue;
+                };
+                if hip.label.fracture().is_none() && !hip.metal {
+                    let reason = "hips, their label says neither fracture nor none".to_owned();
+                    *skipped.entry(reason).or_default() += 1;
+                    continue;
+                }
+                if let Some(fracture) = hip.human {
+                    human.push(HumanCall {
+                        hip: set.hips.len(),
+                        fracture,
+                    });
+                }
+                set.hips.push(ScoredHip {
+                    id: format!("{name} {}", hip.side.as_str()),
+                    patient: format!("patient {}", patients.get(image.patient.as_str()).unwrap_or(&0)),
+                    side: match hip.side {
+                        Side::Right => evaluation::test_set::Side::Right,
+                        Side::Left => evaluation::test_set::Side::Left,
+                    },
+                    fracture: hip.label.fracture() == Some(true),
+                    location: match hip.label {
+                        HipLabel::FractureIntracapsular => Some(Location::Intracapsular),
+                        HipLabel::FractureExtracapsular => Some(Location::Extracapsular),
+                        _ => None,
+                    },
+                    metal: hip.metal,
+                    covered: hip.femur_box.map(|femur| metrics::covers(judged.crop, femur)),
+                    ..judged.scored()
+                });
+            }
+        }
+        progress(done, wanted);
+    }
+    let left_out: Vec<String> = skipped.iter().map(|(what, count)| format!("{count} {what}")).collect();
+    if set.hips.iter().all(|hip| hip.metal) {
+        return Err(Error::Config(format!(
+            "{}: no hip of the test set can be evaluated; left out: {}",
+            cohort.name,
+            left_out.join("; ")
+        )));
+    }
+    set.title = format!("Shenton's networks on the test set of {}", cohort.name);
+    set.data = Data {
+        trained_on: models.metadata()[3].data.clone(),
+        tested_on: format!(
+            "the test set of {}: {} hips of {} patients",
+            cohort.name,
+            set.hips.len(),
+            set.hips
+                .iter()
+                .map(|h| h.patient.as_str())
+                .collect::<std::collections::BTreeSet<_>>()
+                .len()
+        ),
+        training_simulated: simulated,
+        test_simulated: cohort.simulated,
+        notes: vec!["The truth is the cohort's labels as they were when its table was written.".to_owned()],
+    };
+    if !left_out.is_empty() {
+        set.data.notes.push(format!("Left out: {}.", left_out.join("; ")));
+    }
+    if !human.is_empty() {
+        set.data.notes.push(
+            "The reader's point is that of the hospital's reports, taken as section 3.3 of the paper takes them; the words \
+             that decided stand in the cohort's table."
+                .to_owned(),
+        );
+        set.human = Some(human);
+    }
+    Ok(set)
+}
+
+/// What the networks make of a hip.
+struct Judged {
+    side: Side,
+    /// In the picture's pixels.
+    crop: [f32; 4],
+    metal: f32,
+    fracture: f32,
+    location: Option<LocationScores>,
+    /// Why the pipeline would make no call.
+    excluded: Option<String>,
+}
+
+impl Judged {
+    /// The scores, without any truth.
+    fn scored(&self) -> ScoredHip {
+        ScoredHip {
+            metal_score: Some(self.metal),
+            score: Some(self.fracture),
+            location_scores: self.location,
+            excluded: self.excluded.clone(),
+            ..ScoredHip::default()
+        }
+    }
+}
+
+/// Both hips of a picture by every network, so that no stage hides another. `spacing`: mm a pixel; `frontal`: the
+/// frontal gate's score.
+fn judge(models: &Models, image: &GreyImage, spacing: Option<f32>, frontal: f32) -> Result<Vec<Judged>, String> {
+    let hips = models.locate(image)?;
+    let crops = Side::BOTH.map(|side| (side, hips.crop(side, spacing, 1.0)));
+    let metal = models.metal_scores(image, &crops)?;
+    let fracture = models.fracture_scores(image, &crops)?;
+    let plausible = hips.plausible(image.width, image.height);
+    let gates = models.gates();
+    let scores = metal.into_iter().zip(fracture);
+    Ok(crops
+        .into_iter()
+        .zip(scores)
+        .map(|((side, crop), (metal, (fracture, location)))| {
+            let excluded = if frontal < gates.0 {
+                Some(Exclusion::NotFrontalPelvis.words().to_owned())
+            } else if !plausible {
+                Some(Exclusion::HipsNotFound.words().to_owned())
+            } else if inside(crop, image.width, image.height) < LEAST_INSIDE {
+                Some(HipExclusion::CutOff.words().to_owned())
+            } else if metal >= gates.1 {
+                Some(HipExclusion::Metal.words().to_owned())
+            } else {
+                None
+            };
+            Judged {
+                side,
+                crop,
+                metal,
+                fracture,
+                location: location.map(|l| LocationScores {
+                    intracapsular: l.intracapsular,
+                    extracapsular: l.extracapsular,
+                }),
+                excluded,
+            }
+        })
+        .collect())
 }
 
 /// One study: the gate over all of its pictures, everything else over its first frontal pelvis. Every hip is scored
@@ -223,41 +436,23 @@ fn read(
         let truth = case.truth();
         let Some(true_hips) = true_hips(truth) else { continue };
         let scale = image.width as f32 / truth.columns as f32;
-        let hips = models.locate(&image)?;
-        let spacing = truth.pitch_mm / scale;
-        let crops = Side::BOTH.map(|side| (side, hips.crop(side, Some(spacing), 1.0)));
-        let metal = models.metal_scores(&image, &crops)?;
-        let fracture = models.fracture_scores(&image, &crops)?;
-        let plausible = hips.plausible(image.width, image.height);
-        for (i, (side, crop)) in crops.into_iter().enumerate() {
+        for judged in judge(models, &image, Some(truth.pitch_mm / scale), score)? {
+            let side = judged.side;
             let of = match side {
                 Side::Right => phantom::Side::Right,
                 Side::Left => phantom::Side::Left,
             };
             let true_crop = true_hips.crop(side, Some(truth.pitch_mm), 1.0);
             let Some(hip) = truth.hip(of) else { continue };
-            let excluded = if score < models.gates().0 {
-                Some(Exclusion::NotFrontalPelvis.words().to_owned())
-            } else if !plausible {
-                Some(Exclusion::HipsNotFound.words().to_owned())
-            } else if inside(crop, image.width, image.height) < LEAST_INSIDE {
-                Some(HipExclusion::CutOff.words().to_owned())
-            } else if metal[i] >= models.gates().1 {
-                Some(HipExclusion::Metal.words().to_owned())
-            } else {
-                None
-            };
-            let crop = crop.map(|v| v / scale);
+            let crop = judged.crop.map(|v| v / scale);
+            let networks = judged.scored();
             let scored = ScoredHip {
                 id: format!("{} {}", study.accession, side.as_str()),
                 patient: patient.id.clone(),
-                metal_score: Some(metal[i]),
-                score: Some(fracture[i].0),
-                location_scores: fracture[i].1.map(|l| LocationScores {
-                    intracapsular: l.intracapsular,
-                    extracapsular: l.extracapsular,
-                }),
-                excluded,
+                metal_score: networks.metal_score,
+                score: networks.score,
+                location_scores: networks.location_scores,
+                excluded: networks.excluded,
                 covered: Some(metrics::covers(crop, hip.femur_box)),
                 jaccard: Some(metrics::jaccard(crop, true_crop)),
                 scanner: Some(archive.config().scanners[study.scanner].model.clone()),
