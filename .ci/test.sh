@@ -56,6 +56,14 @@ wgpu_leg() {
         cargo test --release --features server/wgpu --test wgpu
 }
 
+# Nothing of the server is compiled into what a browser loads.
+browser_dependencies() {
+    local found
+    found="$(cargo tree -p frontend --target wasm32-unknown-unknown -e normal --prefix none | cut -d' ' -f1 |
+        grep -xE 'tokio|mio|axum|hyper|sqlx|sea-orm|burn|rayon|db|server|pipeline' | sort -u)"
+    [ -z "$found" ] || { echo "compiled for the browser: $found"; return 1; }
+}
+
 # What a browser loads first does not grow unnoticed.
 bundle_size() {
     local bytes=0 limit=300000 file
@@ -73,6 +81,7 @@ counted "native tests"          cargo test --release
 counted "native tests, viewer"  cargo test --release -p viewer
 counted "wgpu tests"            wgpu_leg
 check   "wasm leg"              wasm_leg
+check   "browser's dependencies" browser_dependencies
 check   "browser bundle"        frontend/bundle.sh
 check   "bundle size"           bundle_size
 check   "server"                cargo build --release
