@@ -21,15 +21,21 @@ pub struct Waiting {
     /// Whose it is; nobody else's session sends it.
     pub account: String,
     pub answer: AnswerInput,
+    /// When it was given, in milliseconds of this browser's clock.
+    #[serde(default)]
+    pub given_at: Option<i64>,
     /// Why the server does not take it, in words.
     pub refused: Option<String>,
 }
 
 impl Waiting {
-    /// As it is sent: with whose it is, also where an older page kept it without.
-    fn to_send(&self) -> AnswerInput {
+    /// As it is sent `now`: with whose it is, also where an older page kept it without, and how long it waited. The
+    /// server counts back from its own clock: the browser's may be wrong.
+    fn to_send(&self, now: i64) -> AnswerInput {
+        let waited = self.given_at.and_then(|given| u64::try_from(now - given).ok());
         AnswerInput {
             account: Some(self.account.clone()),
+            waited_ms: waited,
             ..self.answer.clone()
         }
     }
@@ -135,6 +141,7 @@ impl Line {
                 let waits = Waiting {
                     account,
                     answer,
+                    given_at: browser::now(),
                     refused: None,
                 };
                 if !self.change(|kept| kept.push(waits)) {
@@ -166,7 +173,7 @@ impl Line {
         };
         self.sending.set_value(true);
         spawn_local(async move {
-            let result = api::study::answer(next.to_send()).await;
+            let result = api::study::answer(next.to_send(browser::now().unwrap_or_default())).await;
             self.sending.set_value(false);
             match settle(&result) {
                 Settled::Gone => {
@@ -260,9 +267,20 @@ mod tests {
             "comment":"","key":"k"},"refused":null}"#;
         let kept: Waiting = serde_json::from_str(text).unwrap();
         assert_eq!(kept.answer.account, None);
-        let sent = kept.to_send();
+        let sent = kept.to_send(0);
+        assert_eq!(sent.waited_ms, None, "an older page kept it without its time");
         assert_eq!(sent.account.as_deref(), Some("anna"));
         assert_eq!(sent.key, kept.answer.key);
+    }
+
+    #[test]
+    fn an_answer_says_how_long_it_waited() {
+        let text = r#"{"account":"anna","answer":{"study_uid":"1","sop_uid":"2","side":"left","value":"none",
+            "comment":"","key":"k"},"given_at":1000,"refused":null}"#;
+        let kept: Waiting = serde_json::from_str(text).unwrap();
+        assert_eq!(kept.to_send(61_000).waited_ms, Some(60_000));
+        // The browser's clock was set back meanwhile.
+        assert_eq!(kept.to_send(500).waited_ms, None);
     }
 
     #[test]
@@ -284,7 +302,7 @@ mod tests {
         let text = r#"{"account":"anna","answer":{"study_uid":"1","sop_uid":"2","side":"left","value":"none",
             "comment":"","key":"k"},"refused":null}"#;
         let older: Waiting = serde_json::from_str(text).unwrap();
-        let newer = older.to_send();
+        let newer = older.to_send(0);
         assert!(is_behind(std::slice::from_ref(&older), &newer));
         assert!(!is_behind(&[], &newer));
         let other_hip = AnswerInput {

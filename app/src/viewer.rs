@@ -16,8 +16,14 @@ use leptos::task::spawn_local;
 use crate::{AppError, api, words};
 #[cfg(feature = "hydrate")]
 use module::Viewer;
+#[cfg(feature = "hydrate")]
+pub use module::fetch_ahead;
 use pane::{Pane, StatusLine};
 use toolbar::Toolbar;
+
+/// The browser fetches pictures before they are asked for; the server does not.
+#[cfg(not(feature = "hydrate"))]
+pub fn fetch_ahead(_: Vec<String>) {}
 
 /// How strongly a heat map is painted when it is first asked for.
 const FIRST_OPACITY: f32 = 0.6;
@@ -138,11 +144,37 @@ impl Panes {
     /// To the active pane; what is of the whole page to both.
     pub fn send(self, command: Command) {
         match command {
-            Command::Tool(_) | Command::ToggleBoxes | Command::ToggleOverlays | Command::Link(_) => {
+            Command::Tool(_) | Command::Link(_) => {
                 self.first.send(command);
                 self.second.send(command);
             }
+            Command::ToggleBoxes => self.turn(command, |state| state.boxes_visible),
+            Command::ToggleOverlays => self.turn(command, |state| state.overlays_hidden),
             _ => untrack(|| self.active()).send(command),
+        }
+    }
+
+    /// Turns a switch over in the active pane, and in the other one unless it stands there as is wanted: whatever was
+    /// switched before, both show or hide the same.
+    fn turn(self, command: Command, is_on: fn(&State) -> bool) {
+        let now = untrack(|| self.active()).state.with_untracked(is_on);
+        for port in [self.first, self.second] {
+            if port.state.with_untracked(is_on) == now {
+                port.send(command);
+            }
+        }
+    }
+
+    /// A second picture opens with no more over it than the first has.
+    fn match_second(self) {
+        let shown = |port: Port| {
+            port.state
+                .with_untracked(|state| (state.overlays_hidden, state.boxes_visible))
+        };
+        match (shown(self.first), shown(self.second)) {
+            ((true, _), (false, _)) => self.second.send(Command::ToggleOverlays),
+            ((false, false), (_, true)) => self.second.send(Command::ToggleBoxes),
+            _ => {}
         }
     }
 
@@ -266,15 +298,19 @@ pub fn region(hips: &[HipFinding], side: Side) -> Option<[f32; 4]> {
     hips.iter().find(|hip| hip.side == side).map(|hip| hip.region.0)
 }
 
-/// The boxes over a picture.
-fn boxes(hips: &[HipFinding]) -> Vec<HipBox> {
+/// The boxes over a picture; `plain` ones say where a hip is and nothing else.
+fn boxes(hips: &[HipFinding], plain: bool) -> Vec<HipBox> {
     hips.iter()
         .map(|hip| HipBox {
             rect: hip.region.0,
-            label: words::box_label(hip),
+            label: if plain {
+                words::letter(hip.side).to_owned()
+            } else {
+                words::box_label(hip)
+            },
             style: match hip.call {
-                None => BoxStyle::Excluded,
-                Some(Call::Negative) => BoxStyle::Negative,
+                None if !plain => BoxStyle::Excluded,
+                None | Some(Call::Negative) => BoxStyle::Negative,
                 Some(Call::Doubtful) => BoxStyle::Doubtful,
                 Some(Call::Definite) => BoxStyle::Definite,
             },
@@ -291,6 +327,9 @@ pub fn ImageViewer(
     #[prop(into)]
     caption: Signal<Vec<String>>,
     panes: Panes,
+    /// Only where the hips are, for a reader who is to judge alone.
+    #[prop(optional)]
+    plain: bool,
 ) -> impl IntoView {
     let heat = panes.heat;
     let no_maps = Signal::derive(Vec::new);
@@ -307,8 +346,11 @@ pub fn ImageViewer(
     // Once the second pane has its picture, both stand at their hips; the viewers keep one scale by themselves.
     let second_loaded = Memo::new(move |_| panes.second.state.with(|state| state.loaded));
     Effect::new(move |_| {
-        if second_loaded.get()
-            && panes.beside.with_untracked(|beside| *beside == Beside::OtherHip)
+        if !second_loaded.get() {
+            return;
+        }
+        panes.match_second();
+        if panes.beside.with_untracked(|beside| *beside == Beside::OtherHip)
             && let Some(rect) = hips.with_untracked(|hips| region(hips, Side::Right))
         {
             panes.first.send(Command::ZoomTo(rect));
@@ -319,7 +361,7 @@ pub fn ImageViewer(
         Beside::OtherHip => view! {
             <Pane
                 sop
-                boxes=Signal::derive(move || hips.with(|hips| boxes(hips)))
+                boxes=Signal::derive(move || hips.with(|hips| boxes(hips, plain)))
                 caption=Signal::derive(|| vec!["Left hip".to_owned()])
                 maps=heat.maps
                 opacity=heat.opacity
@@ -335,7 +377,7 @@ pub fn ImageViewer(
             view! {
                 <Pane
                     sop=Signal::stored(sop)
-                    boxes=Signal::stored(boxes(&hips))
+                    boxes=Signal::stored(boxes(&hips, plain))
                     caption=Signal::stored(caption)
                     maps=no_maps
                     opacity=no_heat
@@ -354,7 +396,7 @@ pub fn ImageViewer(
             <div class="stage" class:two=move || panes.beside.with(|beside| *beside != Beside::Nothing)>
                 <Pane
                     sop
-                    boxes=Signal::derive(move || hips.with(|hips| boxes(hips)))
+                    boxes=Signal::derive(move || hips.with(|hips| boxes(hips, plain)))
                     caption
                     maps=heat.maps
                     opacity=heat.opacity

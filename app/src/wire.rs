@@ -48,6 +48,9 @@ pub struct AnswerInput {
     /// Who gave it, where the browser says so: the server takes it from no other account's session.
     #[serde(default)]
     pub account: Option<String>,
+    /// Milliseconds since it was given, where it could not be sent then.
+    #[serde(default)]
+    pub waited_ms: Option<u64>,
 }
 
 /// An account to create.

@@ -2,8 +2,8 @@
 //! and the browser write the same text.
 
 use domain::{
-    AuditAction, AuditOutcome, Call, Exclusion, FractureLocation, HipFinding, ReadingStatus, ResultSummary, Role, Side,
-    StudyState, Timestamp,
+    AuditAction, AuditOutcome, Call, Exclusion, FractureLocation, HipFinding, ImageRow, ReadingStatus, ResultSummary,
+    Role, Side, StudyState, Timestamp,
 };
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -15,7 +15,7 @@ pub fn result(result: ResultSummary) -> &'static str {
     match result {
         ResultSummary::Pending => "No result yet",
         ResultSummary::Excluded => "Set aside, not read",
-        ResultSummary::Partial => "No fracture seen, not all read",
+        ResultSummary::Partial => "Negative, not all read",
         ResultSummary::Negative => "No fracture seen",
         ResultSummary::Doubtful => "Doubtful",
         ResultSummary::Definite => "Fracture suspected",
@@ -27,6 +27,21 @@ pub fn call(call: Call) -> &'static str {
         Call::Negative => "no fracture seen",
         Call::Doubtful => "doubtful: look again",
         Call::Definite => "definite: fracture suspected",
+    }
+}
+
+/// Modality, body part and view as the file says them.
+pub fn image_kind(image: &ImageRow) -> String {
+    let parts = [&image.modality, &image.body_part, &image.view_position];
+    let known: Vec<&str> = parts
+        .into_iter()
+        .map(String::as_str)
+        .filter(|part| !part.is_empty())
+        .collect();
+    if known.is_empty() {
+        "kind not stated".to_owned()
+    } else {
+        known.join(" ")
     }
 }
 

@@ -12,7 +12,7 @@ use axum::middleware::{Next, from_fn};
 use axum::routing::post;
 use domain::cohort::{
     CohortDetail, CohortRow, DecisionInput, EventRow, Evidence, HipKey, Interval, Label, Opinion, Purpose, RecordText,
-    Records, ReviewDesk, ReviewItem, ReviewSettings, ReviewerRow, RoundRow, Set, UnusedRow,
+    Records, ReviewDesk, ReviewImage, ReviewItem, ReviewSettings, ReviewerRow, RoundRow, Set, UnusedRow,
 };
 use domain::{
     AccountId, Answer, AnswerValue, AuditAction, AuditEvent, AuditFilter, AuditOutcome, Call, EarlierStudy, HeatMap,
@@ -84,6 +84,7 @@ impl Backend for Fake {
             by: caller.user.id,
             by_name: caller.user.name.clone(),
             at: Timestamp(0),
+            given_at: None,
         })
     }
 
@@ -322,6 +323,12 @@ impl Backend for Fake {
                 side: Side::Left,
                 study_uid: Some(StudyUid::from("1.2.3")),
                 sop_uid: Some(SopUid::from("1.2.3.0")),
+                images: [("1.2.3.0", "DX PELVIS AP"), ("1.2.3.1", "DX HIP LL")]
+                    .map(|(sop, kind)| ReviewImage {
+                        sop_uid: SopUid::from(sop),
+                        kind: kind.to_owned(),
+                    })
+                    .to_vec(),
                 hip: None,
                 description: "XR Pelvis".to_owned(),
                 study_time: "2024-03-02 10:00".to_owned(),
@@ -644,6 +651,28 @@ async fn a_later_page_says_its_place_and_goes_on_without_a_script() {
 }
 
 #[tokio::test]
+async fn the_studies_around_one_are_found_beyond_its_window() {
+    async fn opened(path: &str) -> String {
+        let mut fake = Fake::default();
+        for number in 0..120 {
+            fake.studies
+                .push(study(&format!("1.77.{number}"), ResultSummary::Negative, vec![]));
+        }
+        page(fake, Some(Role::Reader), path).await.1
+    }
+    // The second is opened from a window out of which it has moved since.
+    for path in ["/study/1.77.49", "/study/1.77.49?page=2"] {
+        let html = opened(path).await;
+        assert!(html.contains("href=\"/study/1.77.48\""), "{path}: {html}");
+        assert!(html.contains("href=\"/study/1.77.50?page=2\""), "{path}: {html}");
+        assert!(html.contains("1.77.52"), "{path}: to be fetched ahead");
+    }
+    let html = opened("/study/1.77.50?page=2").await;
+    assert!(html.contains("href=\"/study/1.77.49\""), "{html}");
+    assert!(!opened("/study/1.77.30").await.contains("1.77.52"));
+}
+
+#[tokio::test]
 async fn an_empty_worklist_explains_how_to_send() {
     let (_, html) = page(Fake::default(), Some(Role::Reader), "/").await;
     assert!(text(&html).contains("No studies yet"));
@@ -775,7 +804,8 @@ async fn earlier_answers_stay_visible() {
         comment: comment.to_owned(),
         by: AccountId(1),
         by_name: "anna".to_owned(),
-        at: Timestamp(0),
+        at: Timestamp(3_600_000),
+        given_at: (id == 2).then_some(Timestamp(0)),
     };
     fake.studies[0].answers = vec![
         answer(2, AnswerValue::CannotTell, "rotated"),
@@ -783,7 +813,14 @@ async fn earlier_answers_stay_visible() {
     ];
     let (_, html) = page(fake, Some(Role::Reader), "/study/1.2.3").await;
     let text = text(&html);
-    for words in ["Cannot tell", "rotated", "1 earlier answer", "first look", "anna"] {
+    for words in [
+        "Cannot tell",
+        "rotated",
+        "1 earlier answer",
+        "first look",
+        "anna",
+        "arrived 1970-01-01 01:00",
+    ] {
         assert!(text.contains(words), "{words} in {text}");
     }
 }
@@ -954,6 +991,8 @@ async fn the_review_shows_one_hip_and_its_records_unless_it_is_blind() {
         "12 waiting, 34 answered by you",
         "Report and operation differ",
         "F, 82 y",
+        "Image 1 · DX PELVIS AP The hip in question",
+        "Image 2 · DX HIP LL Of the same study",
     ] {
         assert!(shown.contains(words), "{words} in {shown}");
     }

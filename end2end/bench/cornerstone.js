@@ -82,15 +82,20 @@ async function show(name, configuration) {
     const onImage = (event) => {
       status = event.detail.image.imageQualityStatus;
     };
+    // It is called in the display frame in which the picture is drawn; the next one comes when that is on the screen.
     const onRendered = () => {
       if (status === undefined) return;
-      seen.push({ status, at: performance.now() - began });
-      if (status === ImageQualityStatus.FULL_RESOLUTION) {
-        clearTimeout(timer);
+      const full = status === ImageQualityStatus.FULL_RESOLUTION;
+      if (full) {
         element.removeEventListener(Events.STACK_NEW_IMAGE, onImage);
         element.removeEventListener(Events.IMAGE_RENDERED, onRendered);
-        done({ first: seen[0].at, lossless: seen.at(-1).at, pictures: seen.length });
       }
+      requestAnimationFrame(() => {
+        seen.push({ status, at: performance.now() - began });
+        if (!full) return;
+        clearTimeout(timer);
+        done({ first: seen[0].at, lossless: seen.at(-1).at, pictures: seen.length });
+      });
     };
     element.addEventListener(Events.STACK_NEW_IMAGE, onImage);
     element.addEventListener(Events.IMAGE_RENDERED, onRendered);

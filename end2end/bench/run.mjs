@@ -135,6 +135,7 @@ try {
       window.addEventListener('shenton-picture', (event) => {
         const told = { ...JSON.parse(event.detail), at: performance.now(), painted: null };
         heard.push(told);
+        // The picture is drawn in the next display frame; the one after that comes when it is on the screen.
         requestAnimationFrame(() => requestAnimationFrame(() => (told.painted = performance.now())));
       });
     });

@@ -1,12 +1,4 @@
-import AxeBuilder from '@axe-core/playwright';
-import type { Page } from '@playwright/test';
-import { demoIsRead, expect, open, openBoxedStudy, test } from './fixtures';
-
-async function seriousFindings(page: Page): Promise<string[]> {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-  return serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target} ${node.failureSummary}`).join(', ')}`);
-}
+import { demoIsRead, expect, open, openBoxedStudy, seriousFindings, test } from './fixtures';
 
 const PAGES = ['/', '/?state=failed&result=definite', '/upload', '/audit', '/quarantine', '/accounts', '/cohorts', '/about',
   '/no-such-page', '/study/9.9', '/study'];

@@ -3,9 +3,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, greys, open, pictureIsThere, ready, screenshotPath, test } from './fixtures';
+import type { Page } from '@playwright/test';
+import { expect, greys, open, pictureIsThere, ready, screenshotPath, seriousFindings, test } from './fixtures';
 
 const MODELS = resolve(dirname(fileURLToPath(import.meta.url)), '../../server/models');
+
+/** In both themes; other pages are in accessibility.spec.ts. */
+async function axeIsContent(page: Page): Promise<void> {
+  for (const theme of ['light', 'dark']) {
+    await page.evaluate((theme) => document.documentElement.setAttribute('data-theme', theme), theme);
+    expect(await seriousFindings(page)).toEqual([]);
+  }
+}
 
 /** Runs the command line on the running server's data folder, as an administrator beside it would. */
 function shenton(data: string, ...args: string[]): string {
@@ -42,6 +51,8 @@ test('a reader reviews twenty hips by keyboard and finds the events in the histo
   await page.screenshot({ path: screenshotPath('review.png') });
   expect(new Set((await greys(page)).data).size, 'grey levels on the screen').toBeGreaterThan(60);
 
+  await axeIsContent(page);
+
   // Report and operation away, for a blind reading.
   await page.keyboard.press('t');
   await expect(page.locator('.record-text').first()).toBeHidden();
@@ -54,7 +65,24 @@ test('a reader reviews twenty hips by keyboard and finds the events in the histo
     await expect.poll(item).not.toBe(before);
     await expect(page.locator('.review-last')).toBeVisible();
   };
-  for (const key of ['1', '2', '3', '4']) await answer(() => page.keyboard.press(key));
+  // Every image of the study can be looked at; the answer stays one for the hip in question.
+  const cards = page.locator('.review .image-card');
+  const shown = page.locator('.review .image-card[aria-pressed=true]');
+  let answers = 0;
+  for (; (await cards.count()) < 2 && answers < 4; answers++) await answer(() => page.keyboard.press('1'));
+  await expect(shown).toContainText('The hip in question');
+  const [count, asked] = [await cards.count(), await item()];
+  const place = Number(/Image (\d+)/.exec(await shown.innerText())![1]);
+  await page.keyboard.press(place < count ? 'n' : 'p');
+  await expect(shown).toContainText('Of the same study');
+  await pictureIsThere(page);
+  await page.keyboard.press('n');
+  await page.keyboard.press('p');
+  await cards.filter({ hasText: 'The hip in question' }).click();
+  await pictureIsThere(page);
+  expect(await item()).toBe(asked);
+
+  for (; answers < 4; answers++) await answer(() => page.keyboard.press(String(answers + 1)));
 
   // Leaving a hip out asks for a reason.
   const before = await item();
@@ -90,6 +118,7 @@ test('a reader reviews twenty hips by keyboard and finds the events in the histo
   await expect(rows.filter({ hasText: 'picture too poor to read' })).toHaveCount(1);
   await expect(rows.filter({ hasText: 'answer taken back' })).toHaveCount(1);
   await expect(page.locator('.cohort-cards')).toContainText(/20 of \d+ reviewed/);
+  await axeIsContent(page);
   await page.screenshot({ path: screenshotPath('cohort.png') });
 
   // Nothing of it is lost by loading again.

@@ -128,6 +128,45 @@ test('the lens follows the pointer and leaves nothing behind', async ({ page }) 
   expect((await greys(page)).data.equals(first.data)).toBe(true);
 });
 
+test('two viewers of one picture fetch it once', async ({ page }) => {
+  await openBoxedStudy(page);
+  const address = page.url();
+  await page.goto('/about');
+  await page.evaluate(() => caches.delete('shenton-pictures'));
+  const asked: string[] = [];
+  page.on('request', (request) => {
+    if (request.url().includes('/progressive')) asked.push(request.url());
+  });
+  // The line is slow enough for the second one to open before the picture is there.
+  const session = await page.context().newCDPSession(page);
+  await session.send('Network.emulateNetworkConditions', { offline: false, latency: 20, downloadThroughput: 3e5, uploadThroughput: 3e5 });
+  await page.goto(address);
+  await expect(page.locator('.picture-state').first()).toContainText('preview', { timeout: 60_000 });
+  await page.keyboard.press('c');
+  await expect(page.locator('.pane canvas.canvas')).toHaveCount(2);
+  await page.locator('.pane').nth(1).click();
+  await expect(status(page)).toContainText(/Zoom\s+\d+ %/, { timeout: 30_000 });
+  await expect(page.locator('.picture-state').first()).toContainText('preview');
+  await session.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
+  await expect(page.locator('.picture-state').first()).toContainText('lossless', { timeout: 60_000 });
+  const picture = asked[0];
+  expect(asked.filter((url) => url === picture)).toHaveLength(1);
+  // One key takes everything away over both, another brings it back.
+  const hidden = async () => {
+    const words = [];
+    for (const pane of [0, 1]) {
+      await canvas(page, pane).focus();
+      await settled(page);
+      words.push((await status(page).innerText()).includes('all hidden'));
+    }
+    return words;
+  };
+  await page.keyboard.press('x');
+  expect(await hidden()).toEqual([true, true]);
+  await page.keyboard.press('x');
+  expect(await hidden()).toEqual([false, false]);
+});
+
 test('both hips stand side by side at one scale, one mirrored on request', async ({ page }) => {
   await openBoxedStudy(page);
   await page.keyboard.press('c');
@@ -360,6 +399,53 @@ test.describe('what a reader left', () => {
     await page.keyboard.press('0');
     expect((await greys(page)).data.equals(original.data)).toBe(true);
     await expect(status(page)).toContainText(words);
+  });
+
+  test('is not lost under a measurement that was drawn before it came back', async ({ page }) => {
+    test.skip(!canMakeDicom(), 'pydicom is not installed');
+    const out = join(folder, 'kept-late.dcm');
+    const { study } = makeDicom({ out, name: 'KEPT^LATE', id: 'KEPT-2' });
+    const address = await upload(page, out, study);
+    const lengths = async () => (await status(page).innerText()).match(/\d+\.\d mm \(at the detector\)/g) ?? [];
+    const saved = (count: number) => page.waitForResponse((response) => {
+      const sent = response.request().postData() ?? '';
+      return response.url().endsWith('/api/keep_view') && sent.split(/length/i).length === count + 1;
+    });
+    await open(page, address);
+    await pictureIsThere(page);
+    await page.keyboard.press('d');
+    const first = saved(1);
+    await drag(page, [0.4, 0.4], [0.6, 0.5]);
+    await first;
+    const [before] = await lengths();
+
+    // The server is slow to say how the picture was left, and the reader does not wait.
+    let answer = () => {};
+    const held = new Promise<void>((done) => (answer = done));
+    await page.route('**/api/kept_view', async (route) => {
+      await held;
+      await route.continue();
+    });
+    const kept: string[] = [];
+    page.on('request', (request) => {
+      if (request.url().endsWith('/api/keep_view')) kept.push(request.url());
+    });
+    await page.reload();
+    await pictureIsThere(page);
+    await page.keyboard.press('d');
+    await drag(page, [0.3, 0.7], [0.6, 0.7]);
+    const [drawn] = await lengths();
+    expect(drawn).not.toBe(before);
+    await page.waitForTimeout(2_000);
+    expect(kept, 'nothing takes the place of what was kept').toEqual([]);
+    const both = saved(2);
+    answer();
+    await expect.poll(lengths).toEqual([before, drawn]);
+    await both;
+    await page.unroute('**/api/kept_view');
+    await page.reload();
+    await pictureIsThere(page);
+    await expect.poll(lengths).toEqual([before, drawn]);
   });
 });
 

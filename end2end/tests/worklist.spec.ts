@@ -153,12 +153,16 @@ test('a study that moves does not jump under the cursor', async ({ page, request
   const open = page.locator(`${ROWS}:not(.answered):is(.row-negative, .row-doubtful, .row-definite)`).first();
   const moves = uidOf(await open.locator('.patient a').getAttribute('href'));
   await open.hover();
+  await open.locator('.patient a').focus();
   await answer(request, server.url, moves);
   const order = page.getByRole('button', { name: /order has changed/ });
   await expect(order).toBeVisible();
   expect(await hrefs()).toEqual(before);
   // What changed is said at once, in its old place.
   await expect(page.locator(ROWS, { has: page.locator(`a[href*="${moves}"]`) })).toContainText('Answered');
+  // The keyboard stays at the study, whose row was drawn anew.
+  const focused = () => page.evaluate(() => document.activeElement?.getAttribute('href') ?? '');
+  await expect.poll(async () => uidOf(await focused())).toBe(moves);
   await page.keyboard.press('.');
   await expect(order).toHaveCount(0);
   const after = await hrefs();

@@ -13,6 +13,7 @@ mod m20261126_000031_saved_views;
 mod m20261126_000040_cohorts;
 mod m20261126_000041_replace;
 mod m20261129_000042_failures;
+mod m20261129_000043_given_at;
 
 /// Every migration, oldest first. Only ever append.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000040_cohorts::Migration),
             Box::new(m20261126_000041_replace::Migration),
             Box::new(m20261129_000042_failures::Migration),
+            Box::new(m20261129_000043_given_at::Migration),
         ]
     }
 }

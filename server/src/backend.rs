@@ -8,7 +8,7 @@ use app::backend::{AnswerInput, AuditCheck, Backend, Caller, ModelCard, NewAccou
 use domain::cohort::{CohortDetail, CohortRow, DecisionInput, EventRow, ReviewDesk, UnusedRow};
 use domain::{
     AccountId, Answer, AuditAction, AuditEvent, AuditFilter, EarlierStudy, HeatMap, Page, QuarantineItem, SavedView,
-    SiteId, SopUid, StudyDetail, StudyQuery, StudyRow, StudyState, StudyUid, User,
+    SiteId, SopUid, StudyDetail, StudyQuery, StudyRow, StudyState, StudyUid, Timestamp, User,
 };
 use imaging::KeptView;
 use tokio::sync::broadcast;
@@ -37,6 +37,10 @@ const VIEWS_MAXIMUM: usize = 30;
 const KEPT_VIEW_MAXIMUM: usize = 32 << 10;
 /// Longest key of an answer, in bytes.
 const KEY_MAXIMUM: usize = 64;
+/// An answer that waited no longer came at once, in milliseconds.
+const AT_ONCE: u64 = 60_000;
+/// No answer waits longer: the browser's clock is wrong.
+const WAIT_MAXIMUM: u64 = 30 * 24 * 3_600_000;
 
 impl ServerBackend {
     async fn note(&self, event: AuditEvent) -> Result<(), AppError> {
@@ -179,6 +183,7 @@ impl Backend for ServerBackend {
                 "an answer's key holds at most {KEY_MAXIMUM} characters"
             )));
         }
+        let at = clock::now();
         let new = db::NewAnswer {
             study_uid: input.study_uid.clone(),
             sop_uid: input.sop_uid,
@@ -187,7 +192,8 @@ impl Backend for ServerBackend {
             agrees,
             comment: comment.to_owned(),
             by: caller.user.id,
-            at: clock::now(),
+            at,
+            given_at: given_at(at, input.waited_ms),
         };
         let (answer, is_new) = self.db.add_answer_once(new, key).await.map_err(internal)?;
         if !is_new {
@@ -466,6 +472,12 @@ impl Backend for ServerBackend {
         self.reviewer(caller).await?;
         cohort::desk::undo(&self.db, caller, &name, item).await
     }
+}
+
+/// When an answer was given that arrives now, where that is not about the same.
+fn given_at(now: Timestamp, waited_ms: Option<u64>) -> Option<Timestamp> {
+    let waited = waited_ms.filter(|waited| (AT_ONCE..=WAIT_MAXIMUM).contains(waited))?;
+    Some(Timestamp(now.0.saturating_sub_unsigned(waited)))
 }
 
 /// A name of an account or a site: 1 to 64 letters, digits, `.`, `-`, `_`, `@`.

@@ -12,7 +12,10 @@ const BUNDLE = 'shenton-bundle';
 const PAGES = 'shenton-pages';
 const PICTURES = 'shenton-pictures';
 const SESSION = '/kept/session';
+const CONFIRMED = '/kept/confirmed';
 const LONGEST = 12 * 3600 * 1000;
+// The server's word is written down no more often than this.
+const MINUTE = 60 * 1000;
 // What pages ask without changing anything.
 const QUESTIONS = new Set(['study', 'worklist', 'worklist_again', 'session', 'sites']);
 
@@ -52,7 +55,10 @@ async function page(request, url) {
     const response = await fetch(request);
     if (response.status >= 502 && response.status <= 504) throw new Error('the proxy has lost the server');
     if (url.pathname === '/sign-in') await forget();
-    else if (response.ok && isKept(url)) await put(PAGES, url.pathname + url.search, response.clone());
+    else if (response.ok && isKept(url)) {
+      await put(PAGES, url.pathname + url.search, response.clone());
+      await confirm();
+    }
     say('online');
     return response;
   } catch {
@@ -119,7 +125,11 @@ async function question(request, url) {
   try {
     const response = await fetch(request);
     if (response.status >= 502 && response.status <= 504) throw new Error('the proxy has lost the server');
-    if (response.ok) await put(PAGES, key, response.clone());
+    if (response.ok) {
+      await put(PAGES, key, response.clone());
+      // Who is signed in is asked and answered without a session too.
+      if (name !== '/api/session') await confirm();
+    }
     say('online');
     return response;
   } catch (error) {
@@ -149,22 +159,30 @@ async function forget() {
   await Promise.all([PAGES, PICTURES].map((name) => caches.delete(name)));
 }
 
-/** The server has just said who is signed in. */
+/** A page says who is signed in. It may be one that was kept, so this is no word of the server. */
 async function account(name) {
-  const known = await session();
+  const known = await kept(SESSION);
   if (known && known.name !== name) await forget();
-  await put(PAGES, SESSION, new Response(JSON.stringify({ name, at: Date.now() })));
+  await put(PAGES, SESSION, Response.json({ name }));
+  // The first page comes before there is anything to write down.
+  if (!(await kept(CONFIRMED))) await confirm();
 }
 
-async function session() {
+/** The server has just answered as it answers this session alone. */
+async function confirm() {
+  const known = await kept(CONFIRMED);
+  if (!known || Date.now() - known.at > MINUTE) await put(PAGES, CONFIRMED, Response.json({ at: Date.now() }));
+}
+
+async function kept(key) {
   const cache = await caches.open(PAGES);
-  const found = await cache.match(SESSION);
+  const found = await cache.match(key);
   return found?.json();
 }
 
 async function isOver() {
-  const known = await session();
-  return !known || Date.now() - known.at > LONGEST;
+  const [known, confirmed] = [await kept(SESSION), await kept(CONFIRMED)];
+  return !known || !confirmed || Date.now() - confirmed.at > LONGEST;
 }
 
 let said = '';

@@ -18,6 +18,10 @@ pub fn focus_is_in(_: &str) -> bool {
     false
 }
 
+pub fn of_focused(_: &str, _: &str) -> Option<String> {
+    None
+}
+
 pub fn blur() {}
 
 pub fn click(_: &str) {}
@@ -72,10 +76,10 @@ pub fn on_stored(_: impl Fn() + 'static) {}
 
 pub fn now_and_then(_: impl Fn() + 'static) {}
 
+pub fn now() -> Option<i64> {
+    None
+}
+
 pub fn new_key() -> String {
     String::new()
 }
-
-pub fn fetch_ahead(_: Vec<domain::StudyUid>) {}
-
-pub fn fetch_picture_ahead(_: String) {}

@@ -76,10 +76,23 @@ pub fn focus(selector: &str) {
     }
 }
 
+/// The element of that kind in which the focus is.
+fn focused(selector: &str) -> Option<web_sys::Element> {
+    document().active_element()?.closest(selector).ok()?
+}
+
 pub fn focus_is_in(selector: &str) -> bool {
-    document()
-        .active_element()
-        .is_some_and(|element| element.closest(selector).ok().flatten().is_some())
+    focused(selector).is_some()
+}
+
+/// Milliseconds since 1970 by the browser's clock.
+pub fn now() -> Option<i64> {
+    Some(js_sys::Date::now() as i64)
+}
+
+/// An attribute of the element of that kind in which the focus is.
+pub fn of_focused(selector: &str, name: &str) -> Option<String> {
+    focused(selector)?.get_attribute(name)
 }
 
 pub fn blur() {

@@ -26,14 +26,27 @@ pub fn PictureState(#[prop(into)] url: Signal<String>) -> impl IntoView {
         });
     });
     let current = move || told.get().filter(|told| told.url == url.get());
+    // How far it is changes ten times a second; a screen reader hears of each stage once.
+    let stage = Memo::new(move |_| current().map_or("", |told| stage(&told.state)));
     view! {
         <span class="status-item picture-state" class:lossless=move || current().is_some_and(|told| told.state == "lossless")>
             <span class="muted">"Picture"</span>
             " "
             <span class="status-value">{move || current().map_or_else(|| "–".to_owned(), |told| words(&told))}</span>
         </span>
+        <span class="hidden" role="status">{move || stage.get()}</span>
     }
     .into_any()
+}
+
+/// What is announced of a picture.
+fn stage(state: &str) -> &'static str {
+    match state {
+        "preview" => "The picture is a preview",
+        "lossless" => "The picture is lossless",
+        "broken" => "The connection is lost, trying again",
+        _ => "",
+    }
 }
 
 fn words(told: &Told) -> String {
@@ -82,5 +95,13 @@ mod tests {
         check("preview", 1_000_000, Some(5_250_000), "preview, 19 %, 4.2 MB to come");
         check("lossless", 5, Some(5), "lossless");
         check("broken", 0, None, "the connection is lost, trying again");
+    }
+
+    #[test]
+    fn a_stage_is_announced_without_a_number() {
+        assert_ne!(stage("preview"), stage("lossless"));
+        for state in ["waiting", "preview", "broken", "lossless", "gone"] {
+            assert!(!stage(state).contains(|sign: char| sign.is_ascii_digit()), "{state}");
+        }
     }
 }

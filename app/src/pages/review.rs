@@ -1,5 +1,7 @@
-use domain::cohort::{DecisionInput, Evidence, Label, LastDecision, RecordText, Records, ReviewDesk, ReviewItem};
-use domain::{PixelBox, SopUid};
+use domain::cohort::{
+    DecisionInput, Evidence, Label, LastDecision, RecordText, Records, ReviewDesk, ReviewImage, ReviewItem,
+};
+use domain::{PixelBox, Side, SopUid};
 use leptos::ev;
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -9,7 +11,7 @@ use crate::api::cohort::{decide, desk, undo};
 use crate::components::error_note::ErrorNote;
 use crate::components::notice::Notice;
 use crate::pages::cohorts::cohort_href;
-use crate::viewer::{Command, ImageViewer, KEYS, Panes};
+use crate::viewer::{Command, ImageViewer, KEYS, Panes, fetch_ahead};
 use crate::{AppError, Desk, browser, data, words};
 
 /// The answers with their keys; the first four are those of the study page.
@@ -141,24 +143,55 @@ fn Table(desk: ReviewDesk, name: String) -> impl IntoView {
             send.dispatch(Ask::Undo(last.item));
         }
     };
+    // Another image of the study, looked at for this item.
+    let other = RwSignal::new(None::<(i64, SopUid)>);
+    let number = Memo::new(move |_| now.with(|desk| desk.item.as_ref().map(|item| item.item)));
+    let own = Memo::new(move |_| now.with(|desk| desk.item.as_ref()?.sop_uid.clone()));
+    let sop = Memo::new(move |_| match other.get() {
+        Some((item, sop)) if number.get() == Some(item) => Some(sop),
+        _ => own.get(),
+    });
+    let is_own = Memo::new(move |_| sop.with(|sop| own.with(|own| sop == own)));
+    let images = Memo::new(move |_| {
+        now.with(|desk| desk.item.as_ref().map(|item| item.images.clone()))
+            .unwrap_or_default()
+    });
+    let look_at = move |sop: SopUid| other.set(number.get_untracked().map(|item| (item, sop)));
+    let turn_page = move |step: isize| {
+        let next = images.with_untracked(|images| {
+            let place = images
+                .iter()
+                .position(|image| Some(&image.sop_uid) == sop.get_untracked().as_ref());
+            let next = place.map_or(Some(0), |place| place.checked_add_signed(step));
+            Some(images.get(next?)?.sop_uid.clone())
+        });
+        next.map(look_at);
+    };
+
+    // Where the networks found the hip in question, and nothing of what they read there.
+    let hips = Memo::new(move |_| {
+        now.with(|desk| desk.item.as_ref()?.hip.clone())
+            .filter(|_| is_own.get())
+            .into_iter()
+            .collect::<Vec<_>>()
+    });
     let to_hip = move || {
-        if let Some(PixelBox(rect)) = now.with_untracked(|desk| Some(desk.item.as_ref()?.hip.as_ref()?.region)) {
+        if let Some(PixelBox(rect)) = hips.with_untracked(|hips| hips.first().map(|hip| hip.region)) {
             port.send(Command::ZoomTo(rect));
         }
     };
 
     // The picture opens at the hip in question.
-    let shown = Memo::new(move |_| now.with(|desk| desk.item.as_ref().map(|item| item.item)));
     Effect::new(move |_| {
         let loaded = port.state.with(|state| state.loaded);
-        if shown.get().is_some() && loaded {
+        if number.get().is_some() && is_own.get() && loaded {
             to_hip();
         }
     });
     // The picture after this one, while this one is looked at.
     Effect::new(move |_| {
         if let Some(next) = now.with(|desk| desk.item.as_ref()?.next_picture.clone()) {
-            browser::fetch_picture_ahead(next);
+            fetch_ahead(vec![next]);
         }
     });
     Effect::new(move |_| {
@@ -172,6 +205,10 @@ fn Table(desk: ReviewDesk, name: String) -> impl IntoView {
                 "c" => browser::focus("#review-comment"),
                 "t" => records_shown.update(|shown| *shown = !*shown),
                 "s" => to_hip(),
+                "n" => turn_page(1),
+                "p" => turn_page(-1),
+                "r" => hips.with_untracked(|hips| panes.zoom_to(hips, Side::Right)),
+                "l" => hips.with_untracked(|hips| panes.zoom_to(hips, Side::Left)),
                 "x" => answer(Label::Excluded),
                 _ => match ANSWERS.iter().find(|(_, name, _)| *name == key) {
                     Some((label, ..)) => answer(*label),
@@ -186,7 +223,6 @@ fn Table(desk: ReviewDesk, name: String) -> impl IntoView {
         on_cleanup(move || handle.remove());
     });
 
-    let sop = Memo::new(move |_| now.with(|desk| desk.item.as_ref()?.sop_uid.clone()));
     let has_picture = Memo::new(move |_| sop.with(Option::is_some));
     let item = Memo::new(move |_| now.with(|desk| desk.item.clone()));
     let off = move || !ready.get() || pending.get();
@@ -195,8 +231,8 @@ fn Table(desk: ReviewDesk, name: String) -> impl IntoView {
             <div class="study-picture">
                 {move || if has_picture.get() {
                     let sop = Signal::derive(move || sop.get().unwrap_or(SopUid(String::new())));
-                    let (hips, caption) = (Signal::derive(Vec::new), Signal::derive(Vec::new));
-                    view! { <ImageViewer sop hips caption panes/> }.into_any()
+                    let caption = Signal::derive(Vec::new);
+                    view! { <ImageViewer sop hips caption panes plain=true/> }.into_any()
                 } else {
                     view! {
                         <section class="note">
@@ -205,6 +241,7 @@ fn Table(desk: ReviewDesk, name: String) -> impl IntoView {
                     }
                     .into_any()
                 }}
+                <Images images own sop look_at/>
             </div>
             <aside class="study-panel" aria-label="Review">
                 {
@@ -276,6 +313,39 @@ fn Table(desk: ReviewDesk, name: String) -> impl IntoView {
         </div>
     }
     .into_any()
+}
+
+/// Every image of the study, where there are more than the one in question.
+#[component]
+fn Images(
+    images: Memo<Vec<ReviewImage>>,
+    own: Memo<Option<SopUid>>,
+    sop: Memo<Option<SopUid>>,
+    look_at: impl Fn(SopUid) + Copy + Send + Sync + 'static,
+) -> impl IntoView {
+    let card = move |(place, image): (usize, ReviewImage)| {
+        let ReviewImage { sop_uid, kind } = image;
+        let is_own = own.with_untracked(|own| own.as_ref() == Some(&sop_uid));
+        let chosen = sop_uid.clone();
+        let is_shown = move || sop.with(|sop| sop.as_ref() == Some(&chosen)).to_string();
+        view! {
+            <button type="button" class="image-card" aria-pressed=is_shown on:click=move |_| look_at(sop_uid.clone())>
+                <span class="image-name">{format!("Image {} · {kind}", place + 1)}</span>
+                <span class="image-words">{if is_own { "The hip in question" } else { "Of the same study" }}</span>
+            </button>
+        }
+    };
+    let cards = move || {
+        let images = images.get();
+        (images.len() > 1).then(|| {
+            view! {
+                <nav class="images" aria-label="Images of this study">
+                    {images.into_iter().enumerate().map(card).collect_view()}
+                </nav>
+            }
+        })
+    };
+    view! { <div class="strips">{cards}</div> }.into_any()
 }
 
 /// Which hip is asked about, and how many wait.
@@ -450,8 +520,10 @@ fn Keys() -> impl IntoView {
                 <dd>"into the comment and out of it"</dd>
                 <dt><kbd>"t"</kbd></dt>
                 <dd>"report and operation, shown or hidden"</dd>
-                <dt><kbd>"s"</kbd></dt>
+                <dt><kbd>"s"</kbd> " " <kbd>"r"</kbd> " " <kbd>"l"</kbd></dt>
                 <dd>"zoom to the hip"</dd>
+                <dt><kbd>"n"</kbd> " " <kbd>"p"</kbd></dt>
+                <dd>"next or previous image of the study"</dd>
                 <dt><kbd>"v"</kbd> " " <kbd>"g"</kbd> " " <kbd>"z"</kbd></dt>
                 <dd>"window, pan, zoom"</dd>
                 <dt><kbd>"f"</kbd> " " <kbd>"o"</kbd></dt>

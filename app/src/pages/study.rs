@@ -22,7 +22,7 @@ use crate::components::presence::AlsoReading;
 use crate::components::when::When;
 use crate::offline::{Given, Line};
 use crate::query::{self, STUDIES_A_PAGE};
-use crate::viewer::{ImageViewer, KEYS, Panes};
+use crate::viewer::{ImageViewer, KEYS, Panes, fetch_ahead};
 use crate::wire::{AnswerInput, Session};
 use crate::{AppError, Desk, SignedIn, browser, data, words};
 use earlier::Earlier;
@@ -84,51 +84,69 @@ struct Neighbours {
 /// Studies fetched ahead.
 const STUDIES_AHEAD: usize = 3;
 
+impl Neighbours {
+    /// `stretch`: studies of the list in their order, each with the window in which it stands.
+    fn of(uid: &StudyUid, stretch: &[(u32, StudyUid)], list: &StudyQuery) -> Option<Self> {
+        let place = stretch.iter().position(|(_, study)| study == uid)?;
+        let href = |(page, study): &(u32, StudyUid)| {
+            let list = StudyQuery {
+                page: *page,
+                ..list.clone()
+            };
+            query::study_href(study, &list)
+        };
+        let after = &stretch[place + 1..];
+        Some(Self {
+            previous: stretch[..place].last().map(href),
+            next: after.first().map(href),
+            ahead: after
+                .iter()
+                .take(STUDIES_AHEAD)
+                .map(|(_, study)| study.clone())
+                .collect(),
+        })
+    }
+}
+
+/// The studies of a window of the list, and how many the whole list has; `None` where they cannot be had.
+async fn studies_of(list: &StudyQuery, page: u32) -> Option<(Vec<(u32, StudyUid)>, u64)> {
+    let asked = StudyQuery { page, ..list.clone() };
+    let answer = api::worklist::worklist(asked).await.ok()?;
+    let studies = answer.rows.into_iter().map(|row| (page, row.study_uid));
+    Some((studies.collect(), answer.total))
+}
+
 async fn neighbours(uid: StudyUid, list: StudyQuery) -> Neighbours {
-    let Ok(page) = api::worklist::worklist(list.clone()).await else {
+    let Some((mut stretch, total)) = studies_of(&list, list.page).await else {
         return Neighbours::default();
     };
-    let Some(place) = page.rows.iter().position(|row| row.study_uid == uid) else {
-        return Neighbours::default();
-    };
-    let href =
-        |row: Option<&domain::StudyRow>, list: &StudyQuery| row.map(|row| query::study_href(&row.study_uid, list));
-    let mut found = Neighbours {
-        previous: place.checked_sub(1).and_then(|place| href(page.rows.get(place), &list)),
-        next: href(page.rows.get(place + 1), &list),
-        ahead: page
-            .rows
-            .iter()
-            .skip(place + 1)
-            .take(STUDIES_AHEAD)
-            .map(|row| row.study_uid.clone())
-            .collect(),
-    };
-    if found.previous.is_none() && list.page > 0 {
-        let before = StudyQuery {
-            page: list.page - 1,
-            ..list.clone()
-        };
-        if let Ok(page) = api::worklist::worklist(before.clone()).await {
-            found.previous = href(page.rows.last(), &before);
-        }
+    // Answers move studies: by now it may stand in a window beside the one that it was opened from.
+    let place = stretch.iter().position(|(_, study)| *study == uid);
+    let is_short = place.is_none_or(|place| place + STUDIES_AHEAD >= stretch.len());
+    if is_short
+        && u64::from(list.page + 1) * u64::from(STUDIES_A_PAGE) < total
+        && let Some((after, _)) = studies_of(&list, list.page + 1).await
+    {
+        stretch.extend(after);
     }
-    if found.next.is_none() && u64::from(list.page + 1) * u64::from(STUDIES_A_PAGE) < page.total {
-        let after = StudyQuery {
-            page: list.page + 1,
-            ..list
-        };
-        if let Ok(page) = api::worklist::worklist(after.clone()).await {
-            found.next = href(page.rows.first(), &after);
-        }
+    if place.is_none_or(|place| place == 0)
+        && list.page > 0
+        && let Some((before, _)) = studies_of(&list, list.page - 1).await
+    {
+        stretch.splice(0..0, before);
     }
-    found
+    Neighbours::of(&uid, &stretch, &list).unwrap_or_default()
 }
 
 #[component]
 fn NeighbourLinks(neighbours: Neighbours) -> impl IntoView {
     let ahead = neighbours.ahead;
-    Effect::new(move |_| browser::fetch_ahead(ahead.clone()));
+    Effect::new(move |_| {
+        let lists = ahead
+            .iter()
+            .map(|study| format!("/frames/of/{}", query::encode(study.as_str())));
+        fetch_ahead(lists.collect());
+    });
     let link = |href: Option<String>, class: &'static str, text: &'static str, title: &'static str| match href {
         Some(href) => view! { <a class=class href=href title=title>{text}</a> }.into_any(),
         None => view! { <span class=class aria-disabled="true">{text}</span> }.into_any(),
@@ -417,7 +435,7 @@ fn Images(detail: RwSignal<StudyDetail>, index: Memo<usize>, list: Memo<StudyQue
                             >
                                 <span class="image-name">
                                     <ResultMark result/>
-                                    {format!("Image {} · {}", place + 1, image_kind(&image))}
+                                    {format!("Image {} · {}", place + 1, words::image_kind(&image))}
                                 </span>
                                 <span class="image-words">{text}</span>
                             </a>
@@ -432,21 +450,6 @@ fn Images(detail: RwSignal<StudyDetail>, index: Memo<usize>, list: Memo<StudyQue
 
 fn worst(reading: Option<&ImageReading>) -> Option<Call> {
     reading.and_then(|reading| reading.hips.iter().filter_map(|hip| hip.call).max())
-}
-
-/// Modality, body part and view as the file says them.
-fn image_kind(image: &ImageRow) -> String {
-    let parts = [&image.modality, &image.body_part, &image.view_position];
-    let known: Vec<&str> = parts
-        .into_iter()
-        .map(String::as_str)
-        .filter(|part| !part.is_empty())
-        .collect();
-    if known.is_empty() {
-        "kind not stated".to_owned()
-    } else {
-        known.join(" ")
-    }
 }
 
 /// What became of an image, in one line.
@@ -683,7 +686,10 @@ fn History(answers: Memo<Vec<Answer>>) -> impl IntoView {
             <p class="answer-line">
                 <strong>{words::capital(answer.value.words())}</strong>
                 " "
-                <span class="muted">{format!("({agrees}) {}, ", answer.by_name)}<When at=answer.at/></span>
+                <span class="muted">
+                    {format!("({agrees}) {}, ", answer.by_name)} <When at=answer.given_at.unwrap_or(answer.at)/>
+                    {answer.given_at.map(|_| view! { ", arrived " <When at=answer.at/> })}
+                </span>
             </p>
             {(!answer.comment.is_empty()).then(|| view! { <p class="answer-comment">{answer.comment}</p> })}
         }
@@ -731,6 +737,7 @@ fn AnswerForm(hip: HipFinding, sop: domain::SopUid, detail: RwSignal<StudyDetail
             comment: comment.get_untracked().trim().to_owned(),
             key: None,
             account: None,
+            waited_ms: None,
         });
         let draft = draft.clone();
         async move {
@@ -891,6 +898,23 @@ mod tests {
             reading: None,
             read_at: None,
         }
+    }
+
+    #[test]
+    fn the_neighbours_of_a_study_stand_beyond_its_window_too() {
+        let list = StudyQuery::default();
+        let stretch: [(u32, StudyUid); 6] =
+            [(0, "1"), (0, "2"), (1, "3"), (1, "4"), (1, "5"), (1, "6")].map(|(page, uid)| (page, uid.into()));
+        let of = |uid: &str| Neighbours::of(&uid.into(), &stretch, &list);
+        let second = of("2").unwrap();
+        assert_eq!(second.previous.as_deref(), Some("/study/1"));
+        assert_eq!(second.next.as_deref(), Some("/study/3?page=2"));
+        assert_eq!(second.ahead, ["3", "4", "5"].map(StudyUid::from));
+        assert_eq!(of("3").unwrap().previous.as_deref(), Some("/study/2"));
+        assert_eq!(of("1").unwrap().previous, None);
+        let last = of("6").unwrap();
+        assert_eq!((last.next, last.ahead.len()), (None, 0));
+        assert_eq!(of("7"), None);
     }
 
     #[test]

@@ -27,6 +27,9 @@ extern "C" {
     type Mounted;
 
     #[wasm_bindgen(method, catch)]
+    fn fetch_ahead(this: &Module, addresses: &str) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch)]
     fn mount(
         this: &Module,
         canvas: HtmlCanvasElement,
@@ -86,9 +89,22 @@ impl Viewer {
         told(self.mounted.set_heat_maps(&json(&maps)));
     }
 
+    /// Gives what the server keeps for the reader, or nothing; the viewer keeps nothing new before.
     pub fn restore(&self, kept: &str) {
         told(self.mounted.restore(kept));
     }
+}
+
+/// Fetches pictures before they are asked for, behind those on the screen: those of an address, or those that studies
+/// open with (`/frames/of/` and the study's UID).
+pub fn fetch_ahead(addresses: Vec<String>) {
+    leptos::task::spawn_local(async move {
+        // Without the viewer there is no picture to fetch for.
+        if let Ok(module) = viewer_module().await {
+            let module: Module = module.unchecked_into();
+            told(module.fetch_ahead(&json(&addresses)));
+        }
+    });
 }
 
 /// Loads the module where it is not there yet, and shows a picture. The error is for the reader.

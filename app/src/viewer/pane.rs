@@ -153,11 +153,8 @@ fn mount(
             boxes.with_untracked(|boxes| port.with(|viewer| viewer.set_boxes(boxes)));
             maps.with_untracked(|maps| port.with(|viewer| viewer.set_heat_maps(maps)));
             port.send(Command::HeatMap(opacity.get_untracked()));
-            if keep && let Ok(Some(kept)) = api::viewer::kept_view(sop).await {
-                // The port may serve another picture by now.
-                if here.try_get_untracked() == Some(true) {
-                    port.with(|viewer| viewer.restore(&kept));
-                }
+            if keep {
+                bring_back(sop, here, port);
             }
         });
     });
@@ -177,22 +174,59 @@ fn mount(
     });
 }
 
-/// What stands over the canvas until the picture is there.
+/// Asks how the reader left the image until the server says it. The viewer keeps nothing before, since that would take
+/// the place of what was kept.
+#[cfg(feature = "hydrate")]
+fn bring_back(sop: SopUid, here: RwSignal<bool>, port: Port) {
+    use std::time::Duration;
+
+    use leptos::task::spawn_local;
+
+    use crate::{AppError, api};
+
+    spawn_local(async move {
+        let answer = api::viewer::kept_view(sop.clone()).await;
+        // The port may serve another picture by now.
+        if here.try_get_untracked() != Some(true) {
+            return;
+        }
+        match answer {
+            Ok(kept) => {
+                port.not_kept.try_set(None);
+                port.with(|viewer| viewer.restore(kept.as_deref().unwrap_or_default()));
+            }
+            Err(error) => {
+                if matches!(error, AppError::Unreachable | AppError::Internal) {
+                    set_timeout(move || bring_back(sop, here, port), Duration::from_secs(5));
+                }
+                port.not_kept.try_set(Some(error));
+            }
+        }
+    });
+}
+
+/// What stands over the canvas until the picture is there. A screen reader hears what it is, and not each per cent.
 #[component]
 fn StageNote(state: RwSignal<State>) -> impl IntoView {
     let ready = expect_context::<Desk>().ready;
+    let failed = move || state.with(|state| state.error.is_some());
+    let coming = Memo::new(move |_| ready.get() && state.with(|state| state.error.is_none() && !state.loaded));
     let note = Memo::new(move |_| {
-        state.with(|state| match (&state.error, state.loaded, ready.get()) {
-            (Some(error), _, _) => Some(words::capital(error)),
-            (None, true, _) | (None, _, false) => None,
-            (None, false, true) => Some(format!("Loading the picture: {:.0} %", state.progress * 100.0)),
-        })
+        let error = state.with(|state| state.error.as_deref().map(words::capital));
+        error.or_else(|| coming.get().then(|| "Loading the picture".to_owned()))
     });
+    let share = move || {
+        coming
+            .get()
+            .then(|| state.with(|state| format!("{:.0} %", state.progress * 100.0)))
+    };
     view! {
-        <p class="stage-note" role="status" class:error=move || state.with(|state| state.error.is_some())>
+        <p class="stage-note" role="status" class:error=failed>
             {move || note.get()}
         </p>
+        <p class="stage-note share">{share}</p>
     }
+    .into_any()
 }
 
 /// What the reader should know of the picture in words.

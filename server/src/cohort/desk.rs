@@ -3,9 +3,9 @@
 use app::AppError;
 use app::backend::Caller;
 use domain::cohort::{
-    DecisionInput, Evidence, Label, Purpose, RecordText, Records, ReviewDesk, ReviewItem, ReviewSettings,
+    DecisionInput, Evidence, Label, Purpose, RecordText, Records, ReviewDesk, ReviewImage, ReviewItem, ReviewSettings,
 };
-use domain::{AuditAction, HipFinding};
+use domain::{AuditAction, HipFinding, ImageRow};
 
 use super::rounds;
 use crate::error::internal;
@@ -88,6 +88,7 @@ async fn shown(
         side: hip.key.side,
         study_uid: hip.study_uid.clone(),
         sop_uid: hip.sop_uid.clone(),
+        images: study.iter().flat_map(|study| &study.images).map(review_image).collect(),
         // The place alone: the networks' opinion would be one reviewer's more.
         hip: found.map(|found| HipFinding {
             side: found.side,
@@ -113,6 +114,13 @@ async fn shown(
             .filter(|next| hip.sop_uid.as_ref() != Some(*next))
             .map(frames::address),
     })
+}
+
+fn review_image(image: &ImageRow) -> ReviewImage {
+    ReviewImage {
+        sop_uid: image.sop_uid.clone(),
+        kind: app::words::image_kind(image),
+    }
 }
 
 /// Reports and operations with what the first label rests on marked in them.

@@ -666,7 +666,31 @@ async fn an_answer_sent_twice_under_one_key_is_kept_and_audited_once() {
     assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let answers = web.bench.db.study(&"1.2.840.1".into()).await.unwrap().unwrap().answers;
     assert_eq!(answers.len(), 2);
+    assert!(answers.iter().all(|answer| answer.given_at.is_none()));
     assert_eq!(web.audited(AuditAction::Answer).await.len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_waited_is_kept_with_the_time_it_was_given() {
+    let web = Web::new().await;
+    with_picture(&web).await;
+    let reader = web.sign_in("reader").await;
+    for (number, waited, expected) in [
+        (1, 3_600_000_u64, Some(3_600_000)),
+        (2, 900, None),
+        // No clock is believed that is years off.
+        (3, 1 << 40, None),
+    ] {
+        let body = format!(
+            r#"{{"answer":{{"study_uid":"1.2.840.1","sop_uid":"1.2.840.1.5","side":"left","value":"none","comment":"","waited_ms":{waited}}}}}"#
+        );
+        let response = web.post("/api/answer", &reader, "application/json", body).await;
+        assert_eq!(response.status(), StatusCode::OK, "{}", text(response).await);
+        let answers = web.bench.db.study(&"1.2.840.1".into()).await.unwrap().unwrap().answers;
+        assert_eq!(answers.len(), number);
+        let kept = answers[0].given_at.map(|given| answers[0].at.0 - given.0);
+        assert_eq!(kept, expected, "{waited}");
+    }
 }
 
 #[tokio::test]

@@ -417,6 +417,14 @@ pub struct Opinion {
     pub comment: String,
 }
 
+/// An image of the study that a hip in question is of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewImage {
+    pub sop_uid: SopUid,
+    /// Modality, body part and view as the file says them.
+    pub kind: String,
+}
+
 /// The next hip to look at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReviewItem {
@@ -425,7 +433,10 @@ pub struct ReviewItem {
     pub version: i64,
     pub side: Side,
     pub study_uid: Option<StudyUid>,
+    /// The image that the hip was taken from.
     pub sop_uid: Option<SopUid>,
+    /// All images of the study, that one included.
+    pub images: Vec<ReviewImage>,
     /// Where the networks found this hip, without what they say of it.
     pub hip: Option<HipFinding>,
     pub description: String,

@@ -265,5 +265,9 @@ pub struct Answer {
     pub comment: String,
     pub by: AccountId,
     pub by_name: String,
+    /// When it arrived. The newest to arrive counts.
     pub at: Timestamp,
+    /// When it was given, where it could not be sent then.
+    #[serde(default)]
+    pub given_at: Option<Timestamp>,
 }

@@ -192,6 +192,13 @@ impl Decoder {
         self.open.as_ref().is_some_and(|open| open.next > open.head.first)
     }
 
+    /// Whether all of the frame has arrived at half the resolution of the first picture, or better.
+    pub fn has_glimpse(&self) -> bool {
+        self.open
+            .as_ref()
+            .is_some_and(|open| open.next >= open.head.first.max(1))
+    }
+
     pub fn is_lossless(&self) -> bool {
         self.open.as_ref().is_some_and(|open| open.next == open.parts.len())
     }

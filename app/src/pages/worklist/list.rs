@@ -307,17 +307,17 @@ impl List {
         let in_use = self.hovered.get_value() || scrolled || browser::focus_is_in(LINE);
         let same_order = self.windows.with_untracked(|windows| windows.same_order(number, &page));
         let is_held = self.held.with_untracked(Option::is_some);
-        if (same_order && !is_held) || !in_use || self.windows.with_untracked(|windows| windows.total() == 0) {
+        let mut windows = self.windows.get_untracked();
+        if (same_order && !is_held) || !in_use || windows.total() == 0 {
             self.held.set(None);
-            self.windows.update(|windows| windows.put(number, page));
+            windows.put(number, page);
+            self.renew(windows);
             self.look();
             return;
         }
-        let mut held = self
-            .held
-            .get_untracked()
-            .unwrap_or_else(|| self.windows.get_untracked());
-        self.windows.update(|windows| windows.refresh(&page));
+        let mut held = self.held.get_untracked().unwrap_or_else(|| windows.clone());
+        windows.refresh(&page);
+        self.renew(windows);
         held.put(number, page);
         self.held.set(Some(held));
     }
@@ -325,9 +325,34 @@ impl List {
     pub fn show_held(self) {
         if let Some(held) = self.held.get_untracked() {
             self.held.set(None);
-            self.windows.set(held);
+            self.renew(held);
             self.look();
         }
+    }
+
+    /// Takes newer rows. One that changed is drawn anew, and would take the focus away with it: the study's new row gets
+    /// it, and nothing scrolls.
+    fn renew(self, windows: Windows) {
+        let place = browser::of_focused(LINE, "aria-rowindex").and_then(|place| place.parse::<usize>().ok());
+        // The heading is the first row, and rows count from 1.
+        let old = place.and_then(|place| {
+            self.windows
+                .with_untracked(|old| Some(old.get(place.checked_sub(2)?)?.row.study_uid.clone()))
+        });
+        let new = old.and_then(|study| windows.position(&study));
+        self.windows.set(windows);
+        let Some(index) = new else { return };
+        set_timeout(
+            move || {
+                if let Some((top, _)) = browser::scrolled(BOX)
+                    && !browser::focus_is_in(LINE)
+                {
+                    browser::focus(&format!("{LINE}[aria-rowindex='{}'] .patient a", index + 2));
+                    browser::scroll_to(BOX, top);
+                }
+            },
+            Duration::ZERO,
+        );
     }
 
     /// Moves the cursor by so many rows.

@@ -10,7 +10,7 @@ use imaging::{
 
 use crate::gesture::{Button, Gesture};
 use crate::history::{History, Step};
-use crate::marks::{Draft, Kind, Marks, Pressed};
+use crate::marks::{self, Draft, Kind, Marks, Pressed};
 
 /// The share of all pixels that the percentile window leaves out at each end.
 const PERCENTILE_TAIL: f64 = 0.005;
@@ -84,6 +84,8 @@ pub struct Controller {
     by_keyboard: bool,
     /// What the reader left, until the picture is there.
     waiting: Option<KeptView>,
+    /// What the reader left is in.
+    merged: bool,
     restored: bool,
     zoom_to: Option<[f32; 4]>,
     /// Its place was taken from another picture on the page.
@@ -142,6 +144,7 @@ impl Default for Controller {
             pointer: None,
             by_keyboard: false,
             waiting: None,
+            merged: false,
             restored: false,
             zoom_to: None,
             follows: false,
@@ -242,20 +245,22 @@ impl Controller {
     }
 
     /// The same picture, better than before: view and window stay. A window that was made from the pixels is made
-    /// anew from these.
+    /// anew from these, also where undo would go back to it.
     pub fn refine(&mut self, frame: Rc<Frame>, grid: usize) {
         let Some(opened) = &self.opened else {
             self.open(frame, grid);
             return;
         };
         let presets = presets(&frame, grid);
-        let chosen = opened
-            .presets
-            .iter()
-            .position(|preset| Some(&preset.voi) == self.presentation.voi.as_ref());
-        if let Some(preset) = chosen.and_then(|index| presets.get(index)) {
-            self.presentation.voi = Some(preset.voi.clone());
-        }
+        let renew = |presentation: &mut Presentation| {
+            let mut old = opened.presets.iter();
+            let chosen = old.position(|preset| Some(&preset.voi) == presentation.voi.as_ref());
+            if let Some(preset) = chosen.and_then(|index| presets.get(index)) {
+                presentation.voi = Some(preset.voi.clone());
+            }
+        };
+        renew(&mut self.presentation);
+        self.history.each(|snapshot| renew(&mut snapshot.presentation));
         let levels = Rc::new(self.presentation.resolve(&frame));
         self.opened = Some(Opened { frame, presets, levels });
     }
@@ -264,25 +269,47 @@ impl Controller {
         self.opened.as_ref().map(|opened| Rc::clone(&opened.frame))
     }
 
-    /// Takes what the reader left on the picture, unless the hands were quicker. A rectangle to open at, or a picture
-    /// to stand beside, goes before the kept place.
+    /// Takes what the reader left on the picture, once. Where the hands were quicker, what they changed stays, and the
+    /// rest comes back: the measurements in any case, in front of the new ones; place and grey levels where they are as
+    /// the picture opened, now or where undo leads. A rectangle to open at, or a picture to stand beside, goes before
+    /// the kept place.
     pub fn restore(&mut self, kept: KeptView) {
+        if self.merged {
+            return;
+        }
         let Some(opened) = &self.opened else {
             self.waiting = Some(kept);
             return;
         };
-        if self.history.can_undo() || self.marks.draft.is_some() {
-            return;
-        }
+        self.merged = true;
+        let as_opened = Presentation {
+            voi: opened.presets.first().map(|preset| preset.voi.clone()),
+            invert: false,
+        };
         let voi = kept.voi.and_then(|voi| voi.restore(&opened.frame));
-        self.restored = kept != KeptView::default();
-        if self.zoom_to.is_none() && !self.follows {
-            self.view = kept.view;
-        }
-        self.marks.all = kept.measurements;
-        self.present(Presentation {
-            voi: voi.or_else(|| self.presentation.voi.clone()),
+        let as_left = Presentation {
+            voi: voi.or_else(|| as_opened.voi.clone()),
             invert: kept.invert,
+        };
+        // The picture does not jump under a measurement in the making.
+        let measuring = self.marks.draft.is_some();
+        let takes_place = self.zoom_to.is_none() && !self.follows && !measuring;
+        self.restored = kept != KeptView::default() && !self.history.can_undo() && !measuring;
+        let merge = |view: &mut ViewState, presentation: &mut Presentation| {
+            if takes_place && *view == ViewState::default() {
+                *view = kept.view;
+            }
+            if *presentation == as_opened {
+                presentation.clone_from(&as_left);
+            }
+        };
+        let mut presentation = self.presentation.clone();
+        merge(&mut self.view, &mut presentation);
+        self.present(presentation);
+        self.marks.put_first(&kept.measurements);
+        self.history.each(|snapshot| {
+            merge(&mut snapshot.view, &mut snapshot.presentation);
+            marks::put_first(&mut snapshot.marks, &kept.measurements);
         });
     }
 

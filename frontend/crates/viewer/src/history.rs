@@ -66,6 +66,13 @@ impl<T> History<T> {
         Some(state)
     }
 
+    /// Changes every state that can be taken back or taken again.
+    pub fn each(&mut self, mut change: impl FnMut(&mut T)) {
+        for state in self.before.iter_mut().chain(&mut self.after) {
+            change(state);
+        }
+    }
+
     pub fn can_undo(&self) -> bool {
         !self.before.is_empty()
     }
@@ -105,6 +112,19 @@ mod tests {
         assert!(history.can_redo());
         history.begin(Step::Command, || 1);
         assert!(!history.can_redo() && history.redo(9).is_none());
+    }
+
+    #[test]
+    fn every_state_can_be_changed() {
+        let mut history = History::default();
+        for now in 0..3 {
+            history.begin(Step::Command, || now);
+        }
+        assert_eq!(history.undo(3), Some(2));
+        history.each(|state| *state += 10);
+        assert_eq!(history.redo(2), Some(13));
+        assert_eq!(history.undo(13), Some(2));
+        assert_eq!(history.undo(2), Some(11));
     }
 
     #[test]

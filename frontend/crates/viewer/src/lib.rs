@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod ahead;
 mod cache;
 mod controller;
 mod gesture;
@@ -14,4 +15,4 @@ mod software;
 mod tiles;
 mod wire;
 
-pub use module::{Mounted, mount};
+pub use module::{Mounted, fetch_ahead, mount};

@@ -2,9 +2,12 @@
 //!
 //! One request brings it, from the first kilobytes that are a picture to the last that makes it lossless. Where the
 //! line breaks, the next request goes on from the byte that came last. What was brought is kept in the browser's
-//! cache of this session: the next look needs no line.
+//! cache of this session: the next look needs no line. Viewers of the same picture share one request.
+//!
+//! Owner of the module's state: [`CACHE`] and [`COMING`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use imaging::Frame;
@@ -16,6 +19,7 @@ use web_sys::{
     RequestCredentials, RequestInit, Response, Window,
 };
 
+use crate::ahead;
 use crate::cache::FrameCache;
 use crate::wire::{Arrival, Next};
 
@@ -31,10 +35,27 @@ const SLICE: f64 = 12.0;
 const NEWS: f64 = 100.0;
 /// Milliseconds before a broken line is tried again.
 const AGAIN: i32 = 2000;
+/// Milliseconds between two looks at what another viewer brings.
+const LOOK: i32 = 40;
 
 thread_local! {
     /// Shared by all viewers of the page.
     static CACHE: RefCell<FrameCache> = RefCell::new(FrameCache::new(CACHED_PIXELS));
+    /// Pictures on their way, by address.
+    static COMING: RefCell<HashMap<String, Rc<Coming>>> = RefCell::default();
+}
+
+/// A picture on its way, for all viewers that want it.
+#[derive(Default)]
+struct Coming {
+    /// Share of its bytes, 0 to 1.
+    share: Cell<f32>,
+    /// What there is to show, and every how many columns and rows a pixel of it is known.
+    best: RefCell<Option<(Rc<Frame>, usize)>>,
+    /// The best is lossless.
+    whole: Cell<bool>,
+    /// Who brought it has stopped.
+    ended: Cell<bool>,
 }
 
 /// Why there is no picture, in words for the reader.
@@ -68,6 +89,7 @@ struct Told<'a> {
 
 impl Told<'_> {
     fn send(self) {
+        ahead::heard(self.url, self.state);
         let Some(window) = web_sys::window() else { return };
         let words = serde_json::json!({
             "url": self.url,
@@ -83,14 +105,33 @@ impl Told<'_> {
     }
 }
 
-/// Says that a picture is gone, unless it came.
+/// Brings a picture; says that it is gone, unless it came.
 struct Arriving<'a> {
     url: &'a str,
+    coming: Rc<Coming>,
     came: bool,
+}
+
+impl<'a> Arriving<'a> {
+    fn new(url: &'a str) -> Self {
+        let coming = Rc::<Coming>::default();
+        COMING.with_borrow_mut(|all| all.insert(url.to_owned(), Rc::clone(&coming)));
+        Self {
+            url,
+            coming,
+            came: false,
+        }
+    }
+
+    fn shows(&self, frame: &Rc<Frame>, grid: usize) {
+        *self.coming.best.borrow_mut() = Some((Rc::clone(frame), grid));
+    }
 }
 
 impl Drop for Arriving<'_> {
     fn drop(&mut self) {
+        self.coming.ended.set(true);
+        COMING.with_borrow_mut(|all| all.remove(self.url));
         if !self.came {
             Told {
                 url: self.url,
@@ -136,13 +177,23 @@ pub async fn frame(
         .send();
         return Ok(frame);
     }
-    let mut arriving = Arriving { url, came: false };
     let window = web_sys::window().ok_or(LoadError::Cancelled)?;
+    // Another viewer of the page may be at it. Where that one stops, this one goes on.
+    while let Some(coming) = COMING.with_borrow(|all| all.get(url).cloned()) {
+        if let Some(frame) = share(&window, &coming, signal, &mut progress, &mut preview).await? {
+            return Ok(frame);
+        }
+    }
+    let mut arriving = Arriving::new(url);
     let address = address(url);
     let kept = kept(&window).await;
-    let mut bytes = match &kept {
-        Some(kept) => begun(kept, &address).await,
-        None => Vec::new(),
+    let from_ahead = ahead::so_far(&address);
+    // What comes from there is not kept yet.
+    let is_new = from_ahead.is_some();
+    let mut bytes = match (from_ahead, &kept) {
+        (Some(bytes), _) => bytes,
+        (None, Some(kept)) => begun(kept, &address).await,
+        (None, None) => Vec::new(),
     };
     let mut arrival = Arrival::default();
     arrival.push(&bytes);
@@ -174,7 +225,9 @@ pub async fn frame(
                     Next::GoOn => {}
                     Next::Show(frame, grid) => {
                         state = "preview";
-                        preview(Rc::new(frame), grid);
+                        let frame = Rc::new(frame);
+                        arriving.shows(&frame, grid);
+                        preview(frame, grid);
                         told(state, &arrival);
                         turn(&window, 0).await;
                         began = now(&window);
@@ -193,7 +246,9 @@ pub async fn frame(
                 // A line brings a piece every few milliseconds, and all of the page hears of it.
                 if now(&window) - said > NEWS {
                     said = now(&window);
-                    progress(received as f32 / expected.max(1) as f32);
+                    let share = received as f32 / expected.max(1) as f32;
+                    arriving.coming.share.set(share);
+                    progress(share);
                     told(state, &arrival);
                 }
                 if received >= expected {
@@ -234,11 +289,50 @@ pub async fn frame(
     arriving.came = true;
     told("lossless", &arrival);
     let frame = Rc::new(frame);
+    arriving.shows(&frame, 1);
+    arriving.coming.whole.set(true);
     CACHE.with_borrow_mut(|cache| cache.put(url, Rc::clone(&frame)));
-    if let (Some(kept), true) = (kept, from_line) {
+    if let (Some(kept), true) = (kept, from_line || is_new) {
         wasm_bindgen_futures::spawn_local(async move { keep(&kept, &address, &bytes).await });
     }
     Ok(frame)
+}
+
+/// Shows what another viewer brings until that is lossless; `None` where the other stopped before.
+async fn share(
+    window: &Window,
+    coming: &Coming,
+    signal: &AbortSignal,
+    progress: &mut impl FnMut(f32),
+    preview: &mut impl FnMut(Rc<Frame>, usize),
+) -> Result<Option<Rc<Frame>>, LoadError> {
+    let mut shown: Option<Rc<Frame>> = None;
+    let mut told = 0.0;
+    loop {
+        if signal.aborted() {
+            return Err(LoadError::Cancelled);
+        }
+        let best = coming.best.borrow().clone();
+        if let Some((frame, grid)) = best {
+            if coming.whole.get() {
+                progress(1.0);
+                return Ok(Some(frame));
+            }
+            if !shown.as_ref().is_some_and(|shown| Rc::ptr_eq(shown, &frame)) {
+                preview(Rc::clone(&frame), grid);
+                shown = Some(frame);
+            }
+        }
+        if coming.ended.get() {
+            return Ok(None);
+        }
+        let share = coming.share.get();
+        if share > told {
+            told = share;
+            progress(share);
+        }
+        turn(window, LOOK).await;
+    }
 }
 
 /// Where the progressive form of a frame is served.
@@ -246,8 +340,13 @@ fn address(url: &str) -> String {
     format!("{url}/progressive?v={}", progressive::VERSION)
 }
 
+/// Under this name the first bytes of a picture are kept, until all of it is.
+pub(crate) fn first(address: &str) -> String {
+    format!("{address}&first")
+}
+
 /// The cache of this session; `None` where the browser has none, as over plain HTTP.
-async fn kept(window: &Window) -> Option<Cache> {
+pub(crate) async fn kept(window: &Window) -> Option<Cache> {
     if !Reflect::has(window, &"caches".into()).unwrap_or(false) {
         return None;
     }
@@ -256,8 +355,8 @@ async fn kept(window: &Window) -> Option<Cache> {
 }
 
 /// What is kept of a picture: all of it, or the first bytes that were fetched ahead, or nothing.
-async fn begun(kept: &Cache, address: &str) -> Vec<u8> {
-    for address in [address.to_owned(), format!("{address}&first")] {
+pub(crate) async fn begun(kept: &Cache, address: &str) -> Vec<u8> {
+    for address in [address.to_owned(), first(address)] {
         let Ok(found) = JsFuture::from(kept.match_with_str(&address)).await else {
             continue;
         };
@@ -273,7 +372,7 @@ async fn begun(kept: &Cache, address: &str) -> Vec<u8> {
 }
 
 async fn forget(kept: &Cache, address: &str) {
-    for address in [address, &format!("{address}&first")] {
+    for address in [address, &first(address)] {
         let _ = JsFuture::from(kept.delete_with_str(address)).await;
     }
 }
@@ -287,7 +386,7 @@ async fn keep(kept: &Cache, address: &str, bytes: &[u8]) {
     if JsFuture::from(kept.put_with_str(address, &response)).await.is_err() {
         return;
     }
-    let _ = JsFuture::from(kept.delete_with_str(&format!("{address}&first"))).await;
+    let _ = JsFuture::from(kept.delete_with_str(&first(address))).await;
     let Ok(keys) = JsFuture::from(kept.keys()).await else {
         return;
     };
@@ -334,7 +433,7 @@ async fn open(
 }
 
 /// The next bytes, none at the end; `None` where the line broke.
-async fn read(reader: &ReadableStreamDefaultReader) -> Option<Vec<u8>> {
+pub(crate) async fn read(reader: &ReadableStreamDefaultReader) -> Option<Vec<u8>> {
     let piece = JsFuture::from(reader.read()).await.ok()?;
     if Reflect::get(&piece, &"done".into()).is_ok_and(|done| done.is_truthy()) {
         return Some(Vec::new());

@@ -71,6 +71,14 @@ pub struct Marks {
     pressed_at: Option<[f64; 2]>,
 }
 
+/// Puts measurements of before in front of those made since, as many as a picture holds; how many they were.
+pub fn put_first(all: &mut Vec<Measurement>, earlier: &[Measurement]) -> usize {
+    let count = MAXIMUM_MEASUREMENTS.saturating_sub(all.len()).min(earlier.len());
+    let since = std::mem::replace(all, earlier[..count].to_vec());
+    all.extend(since);
+    count
+}
+
 fn distance(a: [f64; 2], b: [f64; 2]) -> f64 {
     (a[0] - b[0]).hypot(a[1] - b[1])
 }
@@ -168,6 +176,13 @@ impl Marks {
         self.draft.take().is_some()
     }
 
+    /// Puts measurements of before in front; what the hand is at stays in it.
+    pub fn put_first(&mut self, earlier: &[Measurement]) {
+        let count = put_first(&mut self.all, earlier);
+        self.chosen = self.chosen.map(|index| index + count);
+        self.held = self.held.map(|(mark, point)| (mark + count, point));
+    }
+
     /// Which one Delete takes.
     pub fn deletable(&self) -> Option<usize> {
         self.chosen
@@ -250,6 +265,21 @@ mod tests {
         assert_eq!(marks.all, [Measurement::Length([[0.0, 0.0], [100.0, 60.0]])]);
         assert_eq!(marks.deletable(), Some(0));
         assert!(!marks.moved([5.0, 5.0]), "let go");
+    }
+
+    #[test]
+    fn measurements_of_before_come_in_front_and_leave_the_hand_its_own() {
+        let before = [Measurement::Length([[1.0, 1.0], [2.0, 2.0]])];
+        let mut marks = Marks::default();
+        press_and_release(&mut marks, Kind::Length, [0.0, 0.0], [100.0, 0.0]);
+        assert_eq!(marks.press(Kind::Length, [100.0, 0.0], 1.0), Pressed::Took);
+        marks.put_first(&before);
+        marks.moved([100.0, 50.0]);
+        assert_eq!(marks.all, [before[0], Measurement::Length([[0.0, 0.0], [100.0, 50.0]])]);
+        assert_eq!(marks.deletable(), Some(1));
+        // No picture holds more than the server takes.
+        marks.put_first(&[before[0]; MAXIMUM_MEASUREMENTS]);
+        assert_eq!(marks.all.len(), MAXIMUM_MEASUREMENTS);
     }
 
     #[test]

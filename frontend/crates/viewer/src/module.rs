@@ -9,6 +9,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::HtmlCanvasElement;
 
+use crate::ahead;
 use crate::mount::{Callbacks, Handle, mounted};
 
 /// Shows the picture of `options` (a [`domain::ViewerOptions`]) in `canvas` until the result is freed.
@@ -37,6 +38,17 @@ pub fn mount(
         on_keep: tell(on_keep),
     };
     Ok(Mounted(mounted(canvas, parse(options)?, callbacks)))
+}
+
+/// Fetches pictures behind those on the screen, in place of what was wanted before. `addresses` is a list, the next one
+/// first; `/frames/of/{study_instance_uid}` stands for the picture that the study opens with.
+///
+/// # Errors
+/// It is no list of addresses.
+#[wasm_bindgen]
+pub fn fetch_ahead(addresses: &str) -> Result<(), JsValue> {
+    ahead::want(parse(addresses)?);
+    Ok(())
 }
 
 fn parse<T: DeserializeOwned>(json: &str) -> Result<T, JsValue> {
@@ -79,13 +91,18 @@ impl Mounted {
         Ok(())
     }
 
-    /// Shows the picture as its reader left it, unless it was touched already.
+    /// Shows the picture as its reader left it, as far as it was not touched already; `json` is empty where nothing is
+    /// kept. Nothing is handed to `on_keep` before this.
     ///
     /// # Errors
-    /// It is not what `on_keep` gave.
+    /// It is not what `on_keep` gave; it then counts as nothing.
     pub fn restore(&self, json: &str) -> Result<(), JsValue> {
-        let kept = KeptView::parse(json).map_err(|error| JsValue::from_str(&error.to_string()))?;
+        let kept = (!json.is_empty()).then(|| KeptView::parse(json)).transpose();
+        let (kept, result) = match kept {
+            Ok(kept) => (kept, Ok(())),
+            Err(error) => (None, Err(JsValue::from_str(&error.to_string()))),
+        };
         self.0.restore(kept);
-        Ok(())
+        result
     }
 }

@@ -48,6 +48,7 @@ pub fn mounted(canvas: HtmlCanvasElement, options: ViewerOptions, callbacks: Cal
         inner: RefCell::new(Inner::new(canvas, controller)),
         frame_url: options.frame_url,
         keep: options.keep,
+        known: Cell::new(false),
         callbacks,
         told: RefCell::new(None),
         kept: RefCell::new(None),
@@ -84,10 +85,20 @@ impl Handle {
         self.shared.change(|inner| how(&mut inner.controller));
     }
 
-    /// Shows the picture as its reader left it. That is no change to be kept.
-    pub fn restore(&self, kept: KeptView) {
-        self.shared.change(|inner| inner.controller.restore(kept));
-        self.shared.remember_kept();
+    /// Shows the picture as its reader left it; `None` where nothing is kept. Only from then on is anything handed over
+    /// for keeping, since it takes the place of what was kept.
+    pub fn restore(&self, kept: Option<KeptView>) {
+        let shared = &self.shared;
+        // What comes back to a picture that nobody touched is no change to be kept.
+        let untouched = *shared.kept.borrow() == shared.inner.borrow().controller.kept();
+        if let Some(kept) = kept {
+            shared.inner.borrow_mut().controller.restore(kept);
+        }
+        if untouched {
+            shared.remember_kept();
+        }
+        shared.known.set(true);
+        shared.after_change();
     }
 }
 
@@ -152,6 +163,8 @@ struct Shared {
     frame_url: String,
     /// Changes are handed over for keeping.
     keep: bool,
+    /// What was kept before is here.
+    known: Cell<bool>,
     callbacks: Callbacks,
     /// The state that the page heard last.
     told: RefCell<Option<ViewerState>>,
@@ -266,6 +279,10 @@ impl Shared {
         }
     }
 
+    fn keeps(&self) -> bool {
+        self.keep && self.known.get()
+    }
+
     /// What is on the screen now counts as kept.
     fn remember_kept(&self) {
         let kept = self.inner.borrow().controller.kept();
@@ -279,7 +296,7 @@ impl Shared {
         let (Some(window), Some(kept)) = (web_sys::window(), self.inner.borrow().controller.kept()) else {
             return;
         };
-        if !self.keep || self.kept.borrow().as_ref() == Some(&kept) {
+        if !self.keeps() || self.kept.borrow().as_ref() == Some(&kept) {
             return;
         }
         if let Some(timer) = self.keep_timer.take() {
@@ -307,7 +324,9 @@ impl Shared {
         let Ok(inner) = self.inner.try_borrow() else { return };
         let kept = inner.controller.kept();
         drop(inner);
-        let Some(kept) = kept.filter(|_| self.keep) else { return };
+        let Some(kept) = kept.filter(|_| self.keeps()) else {
+            return;
+        };
         if self.kept.borrow().as_ref() != Some(&kept) {
             let json = kept.to_json();
             *self.kept.borrow_mut() = Some(kept);

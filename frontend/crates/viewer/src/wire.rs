@@ -60,10 +60,12 @@ impl Arrival {
             Step::Head => Ok(Next::GoOn),
             Step::Lossless => Ok(self.decoder.frame().map_or(Next::Wait, Next::Done)),
             // What the next part replaces at once is not worth drawing, unless nothing is on the screen yet.
-            Step::Better if self.decoder.is_ready() && self.shown.is_some() => Ok(Next::GoOn),
+            Step::Better if self.decoder.is_ready() && (self.shown.is_some() || !self.decoder.has_first_picture()) => {
+                Ok(Next::GoOn)
+            }
             Step::Better => {
                 let clarity = self.clarity();
-                if !self.decoder.has_first_picture() || self.shown.is_some_and(|shown| shown >= clarity) {
+                if !self.decoder.has_glimpse() || self.shown.is_some_and(|shown| shown >= clarity) {
                     return Ok(Next::GoOn);
                 }
                 self.shown = Some(clarity);
@@ -96,8 +98,8 @@ mod tests {
         Frame::new(2600, 1400, 12, pixels.collect())
     }
 
-    /// What is drawn where the line brings `piece` bytes at a time.
-    fn drawn(bytes: &[u8], piece: usize) -> (usize, Option<Frame>) {
+    /// What is drawn where the line brings `piece` bytes at a time; every `first_grid`-th column and row at first.
+    fn drawn(bytes: &[u8], piece: usize, first_grid: usize) -> (usize, Option<Frame>) {
         let mut arrival = Arrival::default();
         let mut shown = 0;
         let mut last_grid = usize::MAX;
@@ -110,7 +112,7 @@ mod tests {
                     Next::Show(frame, grid) => {
                         assert_eq!(frame.pixels.len(), 2600 * 1400);
                         assert!(
-                            grid <= last_grid && (shown > 0 || grid == 4),
+                            grid <= last_grid && (shown > 0 || grid == first_grid),
                             "{grid} after {last_grid}"
                         );
                         last_grid = grid;
@@ -127,16 +129,22 @@ mod tests {
     fn a_slow_line_brings_a_few_pictures_and_a_fast_one_the_last() {
         let frame = picture();
         let bytes = progressive::encode(&frame).unwrap();
-        let (shown, last) = drawn(&bytes, 30_000);
-        assert!((3..=8).contains(&shown), "{shown} pictures");
+        let (shown, last) = drawn(&bytes, 30_000, 8);
+        assert!((4..=9).contains(&shown), "{shown} pictures");
         assert!(last.as_ref() == Some(&frame));
-        let (shown, last) = drawn(&bytes, bytes.len());
+        let (shown, last) = drawn(&bytes, bytes.len(), 4);
         assert!(shown <= 1, "{shown} pictures");
         assert!(last == Some(frame));
+        let first = &bytes[..progressive::FIRST_PICTURE];
         assert_eq!(
-            drawn(&bytes[..progressive::FIRST_PICTURE], 10_000).0,
+            drawn(first, 10_000, 8).0,
+            2,
+            "64 KiB are a picture, and a part of them a coarser one"
+        );
+        assert_eq!(
+            drawn(first, first.len(), 4).0,
             1,
-            "64 KiB are a picture"
+            "what is replaced at once is not drawn"
         );
     }
 }

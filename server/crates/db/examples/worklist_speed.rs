@@ -124,6 +124,7 @@ async fn fill(db: &Db) -> Result<(), Box<dyn std::error::Error>> {
                     comment: String::new(),
                     by: reader.id,
                     at,
+                    given_at: None,
                 };
                 db.add_answer(answer).await?;
             }

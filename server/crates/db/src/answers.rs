@@ -21,7 +21,10 @@ pub struct NewAnswer {
     pub agrees: bool,
     pub comment: String,
     pub by: AccountId,
+    /// Of its arrival.
     pub at: Timestamp,
+    /// When it was given, where it could not be sent then.
+    pub given_at: Option<Timestamp>,
 }
 
 impl Db {
@@ -79,6 +82,7 @@ impl Db {
             comment: Set(new.comment.clone()),
             account_id: Set(new.by.0),
             at: Set(new.at.0),
+            given_at: Set(new.given_at.map(|at| at.0)),
             key: Set(key),
             ..Default::default()
         };
@@ -107,6 +111,7 @@ impl Db {
             by: new.by,
             by_name: reader.name,
             at: new.at,
+            given_at: new.given_at,
         };
         Ok((answer, true))
     }

@@ -143,6 +143,7 @@ pub(crate) async fn answers_of(on: &impl ConnectionTrait, study: &study::Model) 
                 by: AccountId(row.account_id),
                 by_name: names.get(&row.account_id).cloned().unwrap_or_default(),
                 at: Timestamp(row.at),
+                given_at: row.given_at.map(Timestamp),
             })
         })
         .collect()

@@ -359,11 +359,70 @@ fn a_picture_comes_back_as_it_was_left() {
         again.command(Command::Reset);
         assert!(!again.state().restored && !again.state().changed);
     }
-    // The reader's hands were quicker.
-    let mut busy = opened(file);
+}
+
+#[test]
+fn what_was_left_comes_back_under_hands_that_were_quicker() {
+    let file = vec![window(100.0, 50.0, None), window(900.0, 300.0, None)];
+    let mut before = opened(file.clone());
+    before.command(Command::Preset(1));
+    before.command(Command::RotateLeft);
+    before.command(Command::Tool(Tool::Length));
+    drag(&mut before, Button::Main, [100.0, 0.0]);
+    let kept = before.kept().unwrap();
+
+    // A measurement drawn meanwhile is kept with the others, and all else comes back.
+    let mut busy = opened(file.clone());
+    busy.command(Command::Tool(Tool::Length));
+    drag(&mut busy, Button::Main, [200.0, 0.0]);
+    busy.restore(kept.clone());
+    let state = busy.state();
+    assert_eq!(state.measurements, ["50 px", "100 px"]);
+    assert_eq!((state.window_width, state.orientation.as_str()), (300.0, "turned 270°"));
+    assert!(!state.restored, "it is not as it was left");
+    // Undo takes the new one back and not those of before.
+    busy.command(Command::Undo);
+    assert_eq!(busy.kept().unwrap(), kept);
+    busy.command(Command::Redo);
+    assert_eq!(busy.state().measurements.len(), 2);
+    // It comes back once.
+    busy.restore(kept.clone());
+    assert_eq!(busy.state().measurements.len(), 2);
+
+    // What the hands changed stays; undo leads to what was left.
+    let mut busy = opened(file.clone());
     busy.command(Command::Invert);
+    busy.restore(kept.clone());
+    let state = busy.state();
+    assert!(state.inverted);
+    assert_eq!((state.window_width, state.measurements.len()), (50.0, 1));
+    busy.command(Command::Undo);
+    assert_eq!(busy.kept().unwrap(), kept);
+
+    // The picture does not jump under a measurement in the making.
+    let mut busy = opened(file);
+    busy.command(Command::Tool(Tool::Length));
+    busy.press(Button::Main, [400.0, 400.0]);
     busy.restore(kept);
-    assert_eq!(busy.state().window_width, 50.0);
+    assert_eq!(busy.state().orientation, "as stored");
+    busy.gesture(Gesture::Drag {
+        button: Button::Main,
+        from: [400.0, 400.0],
+        by: [200.0, 0.0],
+    });
+    busy.release();
+    assert_eq!(busy.state().measurements, ["50 px", "100 px"]);
+}
+
+#[test]
+fn undo_leads_to_the_window_of_the_better_picture() {
+    let mut controller = opened(vec![]);
+    controller.command(Command::Invert);
+    controller.refine(Rc::new(Frame::new(200, 400, 12, vec![77; 80_000])), 1);
+    let better = controller.state().window_center;
+    controller.command(Command::Undo);
+    assert_eq!(controller.state().window_center, better);
+    assert_eq!(controller.state().preset, Some(0));
 }
 
 #[test]
@@ -405,6 +464,14 @@ fn the_side_letters_say_where_they_come_from() {
     let mut controller = opened(vec![]);
     assert_eq!(controller.state().sides, "letters not stated");
     assert_eq!(controller.over().unwrap().letters, EdgeLetters::default());
+    // Only a frontal view has boxes.
+    controller.boxes = vec![HipBox {
+        rect: [1.0, 2.0, 3.0, 4.0],
+        label: String::new(),
+        style: domain::BoxStyle::Negative,
+    }];
+    assert_eq!(controller.state().sides, "letters assumed: frontal view");
+    assert_eq!(controller.over().unwrap().letters.left, "R");
     let mut frame = Frame::new(2, 2, 8, vec![0; 4]);
     frame.orientation = Some(["R".to_owned(), "F".to_owned()]);
     frame.laterality = "L".to_owned();

@@ -13,6 +13,7 @@ pub struct Model {
     pub comment: String,
     pub account_id: i64,
     pub at: i64,
+    pub given_at: Option<i64>,
     pub key: Option<String>,
 }
 

@@ -567,6 +567,7 @@ async fn a_correction_of_daily_work_enters_the_queue_in_front() {
         comment: String::new(),
         by: anna,
         at: at(50),
+        given_at: None,
     };
     let broken = AnswerValue::Intracapsular;
     // An answer that agrees, one of the test set, and one that says what the label says are no corrections.

@@ -267,6 +267,7 @@ fn answer(by: &domain::User, side: Side, value: AnswerValue, ms: i64) -> NewAnsw
         comment: "seen".into(),
         by: by.id,
         at: at(ms),
+        given_at: None,
     }
 }
 
@@ -344,9 +345,14 @@ async fn an_answer_that_arrives_twice_is_kept_once() {
         .create_user("other", domain::Role::Reader, &domain::SiteId::from("main"), "x", at(0))
         .await
         .unwrap();
-    let theirs = NewAnswer { by: other.id, ..new };
+    let theirs = NewAnswer {
+        by: other.id,
+        given_at: Some(at(4)),
+        ..new
+    };
     let (fourth, is_new) = db.add_answer_once(theirs, key()).await.unwrap();
     assert!(is_new);
+    assert_eq!(fourth.given_at, Some(at(4)));
     let kept = db.study(&uid("1")).await.unwrap().unwrap().answers;
     assert_eq!(kept, [fourth, third, second, first]);
 }

@@ -50,6 +50,7 @@ async fn one_of_each() -> Db {
         comment: String::new(),
         by: by.id,
         at: at(80),
+        given_at: None,
     };
     db.add_answer(answer).await.unwrap();
     db.record_instance(single("failed", 90)).await.unwrap();
