@@ -122,6 +122,7 @@ fn frame(dataset: &Dataset, metadata: &Metadata, limits: &Limits) -> Result<Fram
         detector_spacing,
         orientation: orientation(&metadata.patient_orientation),
         laterality: metadata.laterality.clone(),
+        grid: 1,
         pixels: values,
     })
 }

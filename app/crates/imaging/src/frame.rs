@@ -85,7 +85,7 @@ pub struct Spacing {
 
 /// A decoded monochrome frame.
 ///
-/// `pixels` holds `rows * columns` stored values, row by row, as the low `bits_stored` bits; where `signed`
+/// `pixels` holds [`Frame::held`] stored values, row by row, as the low `bits_stored` bits; where `signed`
 /// is true they are two's complement in those bits and [`Frame::stored`] extends the sign.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Frame {
@@ -109,8 +109,15 @@ pub struct Frame {
     /// Image Laterality, or else Laterality: `R`, `L`, `B`, `U`; empty where the file does not say it.
     #[serde(default)]
     pub laterality: String,
+    /// Every how many columns and rows a pixel is held: 1, but for a picture that is on its way.
+    #[serde(skip, default = "every_pixel")]
+    pub grid: u32,
     #[serde(skip)]
     pub pixels: Vec<u16>,
+}
+
+fn every_pixel() -> u32 {
+    1
 }
 
 impl Frame {
@@ -133,8 +140,14 @@ impl Frame {
             detector_spacing: None,
             orientation: None,
             laterality: String::new(),
+            grid: every_pixel(),
             pixels,
         }
+    }
+
+    /// Columns and rows of `pixels`; those of the picture where every pixel is held.
+    pub fn held(&self) -> [usize; 2] {
+        [self.columns, self.rows].map(|count| count.div_ceil(self.grid.max(1)) as usize)
     }
 
     /// The stored value at an index of `pixels`, with its sign.

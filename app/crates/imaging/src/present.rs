@@ -148,17 +148,15 @@ impl Frame {
 
     /// A window over the modality values of the unpadded pixels, without a share `tail` at each end.
     pub fn percentile_window(&self, tail: f64) -> Voi {
-        self.histogram(1).window(tail)
+        self.histogram().window(tail)
     }
 
-    /// How often the unpadded pixels of every `grid`-th column and row have each modality value.
-    pub fn histogram(&self, grid: usize) -> Histogram {
+    /// How often the unpadded pixels held have each modality value.
+    pub fn histogram(&self) -> Histogram {
         let mut counts = vec![0u64; self.stored_values()];
         let mask = counts.len() - 1;
-        for row in self.pixels.chunks((self.columns as usize).max(1)).step_by(grid) {
-            for &pixel in row.iter().step_by(grid) {
-                counts[usize::from(pixel) & mask] += 1;
-            }
+        for &pixel in &self.pixels {
+            counts[usize::from(pixel) & mask] += 1;
         }
         let mut counts: Vec<(f64, u64)> = (0u32..)
             .zip(counts)
@@ -296,19 +294,6 @@ mod tests {
     fn check(voi: &Voi, x: f64, expect: f64) {
         let y = voi.apply(x);
         assert!((y - expect).abs() < 1e-9, "{voi:?} at {x}: {y}, not {expect}");
-    }
-
-    #[test]
-    fn a_histogram_of_the_grid_is_that_of_the_pixels_known() {
-        let (rows, columns) = (7_u32, 5_u32);
-        let pixels: Vec<u16> = (0..rows * columns).map(|i| (i * i % 11) as u16).collect();
-        let known = (0..rows)
-            .step_by(2)
-            .flat_map(|y| (0..columns).step_by(2).map(move |x| y * columns + x));
-        let known = known.map(|i| pixels[i as usize]).collect();
-        let frame = Frame::new(rows, columns, 8, pixels.clone());
-        assert_eq!(frame.histogram(2), Frame::new(4, 3, 8, known).histogram(1));
-        assert_ne!(frame.histogram(2), frame.histogram(1));
     }
 
     #[test]

@@ -17,7 +17,8 @@ pub fn render(frame: &Frame, lut: &DisplayLut, view: &ResolvedView, width: usize
         "{} bytes in rows of {width} pixels",
         out.len()
     );
-    let (columns, rows) = (frame.columns as usize, frame.rows as usize);
+    let [columns, rows] = frame.held();
+    let view = view.thinned(frame.grid);
     let samples = view.samples();
     let step = 1.0 / f64::from(samples);
     let scale = 255.0 / (samples * samples) as f32;
@@ -89,6 +90,32 @@ mod tests {
         );
         assert!(out.chunks_exact(4).all(|p| p[0] == p[1] && p[1] == p[2] && p[3] == 255));
         out.chunks_exact(4).map(|p| p[0]).collect()
+    }
+
+    /// A picture on its way, of which every fourth column and row is known, lies where the whole one does.
+    #[test]
+    fn fewer_pixels_lie_in_the_same_place() {
+        let (rows, columns) = (43_u32, 61_u32);
+        let every = |grid: usize| -> Vec<u16> {
+            let rows = (0..rows).step_by(grid);
+            rows.flat_map(|y| (0..columns).step_by(grid).map(move |x| (2 * x + 3 * y) as u16))
+                .collect()
+        };
+        let whole = frame(rows, columns, every(1));
+        let few = Frame {
+            grid: 4,
+            pixels: every(4),
+            ..whole.clone()
+        };
+        assert_eq!(few.held(), [16, 11]);
+        let [whole, few] = [whole, few].map(|frame| drawn(&frame, ViewState::default(), 80, 60));
+        let both = whole.iter().zip(&few).filter(|(a, b)| **a > 0 && **b > 0);
+        let differences: Vec<u8> = both.map(|(a, b)| a.abs_diff(*b)).collect();
+        assert!(differences.len() > 3000, "{}", differences.len());
+        // Between the pixels known a slope is a slope; beyond the last one nothing is known to rise.
+        let close = differences.iter().filter(|difference| **difference <= 1).count();
+        assert!(close * 10 > differences.len() * 8, "{close} of {}", differences.len());
+        assert!(differences.iter().all(|difference| *difference <= 15));
     }
 
     #[test]

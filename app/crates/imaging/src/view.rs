@@ -507,8 +507,8 @@ impl ResolvedView {
     }
 
     /// The same view of a picture that holds only every `grid`-th column and row of this one.
-    pub fn thinned(&self, grid: usize) -> Self {
-        let grid = grid as f64;
+    pub fn thinned(&self, grid: u32) -> Self {
+        let grid = f64::from(grid);
         // The centre of its first pixel is where it was.
         let shift = 0.5 - 0.5 / grid;
         let [a, b, c, d, e, f] = self.to_canvas.0;

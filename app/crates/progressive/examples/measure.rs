@@ -52,10 +52,14 @@ fn main() {
         while matches!(decoder.step(), Ok(Step::Head | Step::Better)) {}
         let first = decoder.frame();
         let first_picture = milliseconds(began);
+        // At the pixels that it holds.
         let rms = first.map_or(f64::NAN, |first| {
-            let pairs = first.pixels.iter().zip(&frame.pixels);
-            let sum: f64 = pairs.map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
-            (sum / frame.pixels.len() as f64).sqrt()
+            let (grid, columns, [held, _]) = (first.grid as usize, frame.columns as usize, first.held());
+            let squares = first.pixels.iter().enumerate().map(|(index, value)| {
+                let there = frame.pixels[index / held * grid * columns + index % held * grid];
+                (f64::from(*value) - f64::from(there)).powi(2)
+            });
+            (squares.sum::<f64>() / first.pixels.len() as f64).sqrt()
         });
 
         let began = Instant::now();

@@ -47,10 +47,9 @@ struct Open {
     best: Plane,
     step: usize,
     details: Vec<Details>,
-    /// Details that are to be joined to `best`.
-    dirty: bool,
     /// The step that arrives by rows.
     growing: Option<Growing>,
+    /// Of the last step; none before its first row.
     pixels: Vec<u16>,
     numbers: Numbers,
 }
@@ -175,7 +174,6 @@ impl Decoder {
             best: Plane::default(),
             step: 0,
             details: Vec::new(),
-            dirty: false,
             growing: None,
             pixels: Vec::new(),
             numbers: Numbers {
@@ -209,31 +207,12 @@ impl Decoder {
         Some(open.head.size(open.step.max((open.next - 1).min(open.head.first))))
     }
 
-    /// Every how many columns and rows a pixel of [`Decoder::frame`] is known; those between are interpolated at 2 and
-    /// repeat the nearest above. 1 as soon as any row has its own pixels.
-    pub fn grid(&self) -> usize {
-        let Some(open) = &self.open else { return 1 };
-        let finest = open.parts[..open.next].iter().map(|(part, _)| match part {
-            Part::Low => 0,
-            Part::Coarse(step) | Part::Fine(step) | Part::Rows(step, _) => *step,
-            Part::Tables(step) => step.saturating_sub(1),
-        });
-        1 << (open.head.steps - finest.max().unwrap_or(0))
-    }
-
-    /// The frame as far as it is known, in its full size; `None` before anything of it is known.
-    pub fn frame(&mut self) -> Option<Frame> {
-        let open = self.open.as_mut().filter(|open| open.next > 0)?;
-        open.draw();
-        let mut frame = open.head.frame.clone();
-        frame.pixels = if open.writes_pixels() {
-            open.pixels.clone()
-        } else {
-            // They are made anew from what comes next.
-            open.dirty = true;
-            std::mem::take(&mut open.pixels)
-        };
-        Some(frame)
+    /// The frame as far as it is known, `None` before anything of it is known. It holds the pixels that are known, those of
+    /// every [`Frame::grid`]-th column and row, and every pixel as soon as any row has its own; those between the known
+    /// ones are then interpolated.
+    pub fn frame(&self) -> Option<Frame> {
+        let open = self.open.as_ref().filter(|open| open.next > 0)?;
+        Some(open.frame(open.pixels.clone()))
     }
 
     /// The frame, once it is lossless.
@@ -245,10 +224,8 @@ impl Decoder {
         let (received, expected) = self.progress();
         match self.open {
             Some(mut open) if open.next == open.parts.len() => {
-                open.draw();
-                let mut frame = open.head.frame;
-                frame.pixels = open.pixels;
-                Ok(frame)
+                let pixels = std::mem::take(&mut open.pixels);
+                Ok(open.frame(pixels))
             }
             _ => Err(Error::Incomplete {
                 received,
@@ -272,7 +249,6 @@ impl Open {
                 });
                 let values = values.collect::<Result<_, Error>>()?;
                 self.best = Plane { width, height, values };
-                self.dirty = true;
             }
             Part::Coarse(step) => {
                 let divisor = self.head.divisor_of(step);
@@ -281,7 +257,6 @@ impl Open {
                     *value = value.wrapping_mul(divisor);
                 }
                 self.details.push(details);
-                self.dirty = true;
             }
             Part::Fine(step) => {
                 let rest = self.read_all(step, &mut reader)?;
@@ -293,7 +268,6 @@ impl Open {
                         *value = value.wrapping_add(*rest);
                     }
                 }
-                self.dirty = true;
             }
             Part::Tables(step) => {
                 self.settle();
@@ -310,7 +284,7 @@ impl Open {
                     },
                 });
                 if step == self.head.steps {
-                    self.draw();
+                    self.widen();
                 }
             }
             Part::Rows(step, k) => self.take_rows(step, k, &mut reader)?,
@@ -370,7 +344,6 @@ impl Open {
             self.best = std::mem::take(&mut growing.picture);
             self.step = step;
             self.growing = None;
-            self.dirty = true;
         }
         Ok(())
     }
@@ -394,21 +367,13 @@ impl Open {
         picture
     }
 
-    /// Whether rows of the last step go, or went, into the pixels themselves.
-    fn writes_pixels(&self) -> bool {
-        let last = self.head.steps;
-        self.parts[..self.next]
-            .iter()
-            .any(|(part, _)| matches!(part, Part::Tables(step) if *step == last))
-    }
-
-    /// Brings the pixels up to what is known.
-    fn draw(&mut self) {
-        if !self.dirty {
-            return;
+    /// The frame as it is known, with `pixels` where the last step has begun.
+    fn frame(&self, pixels: Vec<u16>) -> Frame {
+        let mut frame = self.head.frame.clone();
+        if !pixels.is_empty() {
+            frame.pixels = pixels;
+            return frame;
         }
-        self.dirty = false;
-        let (columns, rows) = (self.head.frame.columns as usize, self.head.frame.rows as usize);
         let made;
         let (picture, step) = if self.step < self.head.first {
             made = self.first_picture();
@@ -416,37 +381,20 @@ impl Open {
         } else {
             (&self.best, self.step)
         };
+        frame.grid = 1 << (self.head.steps - step);
+        frame.pixels = vec![0; picture.width * picture.height];
+        self.numbers.store(&picture.values, &mut frame.pixels);
+        frame
+    }
+
+    /// Brings the last picture but one to the full size, for the rows of the last step to be written over it.
+    fn widen(&mut self) {
+        let (columns, rows) = (self.head.frame.columns as usize, self.head.frame.rows as usize);
         let (numbers, pixels) = (&self.numbers, &mut self.pixels);
-        let missing = self.head.steps - step;
-        if missing > 1 {
-            let every = 1 << missing;
-            let mut known = vec![0; picture.width];
-            let mut row = vec![0; columns];
-            pixels.clear();
-            for k in 0..picture.height {
-                numbers.store(picture.row(k), &mut known);
-                for (x, pixel) in row.iter_mut().enumerate() {
-                    *pixel = known[((x + every / 2) >> missing).min(known.len() - 1)];
-                }
-                let end = if k + 1 == picture.height {
-                    rows
-                } else {
-                    k * every + every / 2
-                };
-                while pixels.len() < end * columns {
-                    pixels.extend_from_slice(&row);
-                }
-            }
-            return;
-        }
         pixels.resize(columns * rows, 0);
-        let mut store = |y: usize, row: &[i32]| numbers.store(row, &mut pixels[y * columns..(y + 1) * columns]);
-        if missing == 0 {
-            (0..rows).for_each(|y| store(y, picture.row(y)));
-        } else {
-            // What is looked at longest, until the last rows are there.
-            double(picture, columns, rows, store);
-        }
+        double(&self.best, columns, rows, |y, row| {
+            numbers.store(row, &mut pixels[y * columns..(y + 1) * columns]);
+        });
     }
 }
 
@@ -487,7 +435,7 @@ mod tests {
                 }
                 while matches!(decoder.step(), Ok(Step::Better)) {}
                 if let Some(frame) = decoder.frame() {
-                    assert_eq!(frame.pixels.len(), (rows * columns) as usize);
+                    assert_eq!(frame.pixels.len(), frame.held().iter().product::<usize>());
                 }
             }
         }

@@ -155,9 +155,8 @@ impl Default for Controller {
     }
 }
 
-/// The windows of the file in its order, then those made from its pixels, of which every `grid`-th column and row is
-/// known.
-fn presets(frame: &Frame, grid: usize) -> Vec<Preset> {
+/// The windows of the file in its order, then those made from the pixels held.
+fn presets(frame: &Frame) -> Vec<Preset> {
     let of_file = frame.voi.iter().enumerate().map(|(index, voi)| {
         let name = match voi.explanation().map(str::trim).filter(|name| !name.is_empty()) {
             Some(name) => name.to_owned(),
@@ -167,7 +166,7 @@ fn presets(frame: &Frame, grid: usize) -> Vec<Preset> {
         Preset { name, voi: voi.clone() }
     });
     let mut all: Vec<Preset> = of_file.collect();
-    let histogram = frame.histogram(grid);
+    let histogram = frame.histogram();
     for (name, tail) in [("percentile", PERCENTILE_TAIL), ("full range", 0.0)] {
         all.push(Preset {
             name: name.to_owned(),
@@ -226,9 +225,9 @@ impl Controller {
         }
     }
 
-    /// Shows a frame as its file says, or as the reader left it; every `grid`-th column and row of it is known.
-    pub fn open(&mut self, frame: Rc<Frame>, grid: usize) {
-        let presets = presets(&frame, grid);
+    /// Shows a frame as its file says, or as the reader left it.
+    pub fn open(&mut self, frame: Rc<Frame>) {
+        let presets = presets(&frame);
         self.presentation = Presentation {
             voi: presets.first().map(|preset| preset.voi.clone()),
             invert: false,
@@ -246,12 +245,12 @@ impl Controller {
 
     /// The same picture, better than before: view and window stay. A window that was made from the pixels is made
     /// anew from these, also where undo would go back to it.
-    pub fn refine(&mut self, frame: Rc<Frame>, grid: usize) {
+    pub fn refine(&mut self, frame: Rc<Frame>) {
         let Some(opened) = &self.opened else {
-            self.open(frame, grid);
+            self.open(frame);
             return;
         };
-        let presets = presets(&frame, grid);
+        let presets = presets(&frame);
         let renew = |presentation: &mut Presentation| {
             let mut old = opened.presets.iter();
             let chosen = old.position(|preset| Some(&preset.voi) == presentation.voi.as_ref());

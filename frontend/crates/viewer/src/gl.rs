@@ -36,7 +36,7 @@ pub struct GlRenderer {
 /// What the textures hold.
 struct Picture {
     /// Every how many columns and rows of the frame they hold one.
-    grid: usize,
+    grid: u32,
     size: [usize; 2],
     tiles: Tiles,
     mask: u32,
@@ -93,7 +93,7 @@ impl GlRenderer {
     /// Draws a single pixel, so that the driver has compiled the shaders when the first picture comes.
     fn rehearse(&mut self) {
         let frame = Frame::new(1, 1, 16, vec![0]);
-        if self.set_frame(&frame, 1).is_ok() {
+        if self.set_frame(&frame).is_ok() {
             self.set_levels(&Presentation::default().resolve(&frame));
             self.draw(1, 1, &ViewState::default().resolve(Sizes::of(&frame, 1, 1)), None);
             self.picture = None;
@@ -101,14 +101,13 @@ impl GlRenderer {
         self.clear();
     }
 
-    /// Uploads a frame's pixels: of every `grid`-th column and row, where those between are not known anyway.
+    /// Uploads the pixels that a frame holds.
     ///
     /// # Errors
     /// The frame needs more texture memory than the browser gives.
-    pub fn set_frame(&mut self, frame: &Frame, grid: usize) -> Result<(), String> {
+    pub fn set_frame(&mut self, frame: &Frame) -> Result<(), String> {
         let gl = &self.gl;
-        let columns = frame.columns as usize;
-        let (width, height) = (columns.div_ceil(grid), (frame.rows as usize).div_ceil(grid));
+        let [width, height] = frame.held();
         let limit = |name: u32| gl.get_parameter(name).ok().and_then(|v| v.as_f64()).unwrap_or(2048.0) as usize;
         let tiles = Tiles::new(width, height, limit(Gl::MAX_TEXTURE_SIZE));
         if tiles.count() > limit(Gl::MAX_ARRAY_TEXTURE_LAYERS) {
@@ -129,13 +128,7 @@ impl GlRenderer {
         );
         gl.pixel_storei(Gl::UNPACK_ALIGNMENT, 2);
         gl.pixel_storei(Gl::UNPACK_ROW_LENGTH, width as i32);
-        let all = if grid == 1 {
-            Uint16Array::from(frame.pixels.as_slice())
-        } else {
-            let rows = frame.pixels.chunks(columns).step_by(grid);
-            let kept: Vec<u16> = rows.flat_map(|row| row.iter().step_by(grid).copied()).collect();
-            Uint16Array::from(kept.as_slice())
-        };
+        let all = Uint16Array::from(frame.pixels.as_slice());
         for (layer, [x, y, w, h]) in tiles.rectangles().enumerate() {
             // The tile's first pixel is where the view of the array begins; rows are `width` apart.
             let view = all.subarray((y * width + x) as u32, all.length());
@@ -156,11 +149,11 @@ impl GlRenderer {
         }
         gl.pixel_storei(Gl::UNPACK_ROW_LENGTH, 0);
         // To ask costs a wait for the device, and a preview is small.
-        if grid == 1 && gl.get_error() == Gl::OUT_OF_MEMORY {
+        if frame.grid == 1 && gl.get_error() == Gl::OUT_OF_MEMORY {
             return Err("the graphics device has too little memory for this picture".to_owned());
         }
         self.picture = Some(Picture {
-            grid,
+            grid: frame.grid,
             size: [width, height],
             tiles,
             mask: frame.stored_values() as u32 - 1,

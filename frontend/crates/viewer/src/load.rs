@@ -50,8 +50,8 @@ thread_local! {
 struct Coming {
     /// Share of its bytes, 0 to 1.
     share: Cell<f32>,
-    /// What there is to show, and every how many columns and rows a pixel of it is known.
-    best: RefCell<Option<(Rc<Frame>, usize)>>,
+    /// What there is to show.
+    best: RefCell<Option<Rc<Frame>>>,
     /// The best is lossless.
     whole: Cell<bool>,
     /// Who brought it has stopped.
@@ -123,8 +123,8 @@ impl<'a> Arriving<'a> {
         }
     }
 
-    fn shows(&self, frame: &Rc<Frame>, grid: usize) {
-        *self.coming.best.borrow_mut() = Some((Rc::clone(frame), grid));
+    fn shows(&self, frame: &Rc<Frame>) {
+        *self.coming.best.borrow_mut() = Some(Rc::clone(frame));
     }
 }
 
@@ -147,7 +147,7 @@ impl Drop for Arriving<'_> {
 /// The frame of an address `/frames/{sop_instance_uid}`, lossless.
 ///
 /// Until it is there, `progress` hears the received share, 0 to 1, and `preview` gets pictures of it, each better than
-/// the one before and all of the full size, and every how many columns and rows a pixel of them is known.
+/// the one before; the first ones hold fewer pixels ([`Frame::grid`]).
 ///
 /// # Errors
 /// See [`LoadError`]. Once there is a preview a broken line is no error: it is tried again until `signal` ends it.
@@ -155,7 +155,7 @@ pub async fn frame(
     url: &str,
     signal: &AbortSignal,
     mut progress: impl FnMut(f32),
-    mut preview: impl FnMut(Rc<Frame>, usize),
+    mut preview: impl FnMut(Rc<Frame>),
 ) -> Result<Rc<Frame>, LoadError> {
     let told = |state: &'static str, arrival: &Arrival| {
         let (received, expected) = arrival.progress();
@@ -223,11 +223,11 @@ pub async fn frame(
                 match next {
                     Next::Wait => break,
                     Next::GoOn => {}
-                    Next::Show(frame, grid) => {
+                    Next::Show(frame) => {
                         state = "preview";
                         let frame = Rc::new(frame);
-                        arriving.shows(&frame, grid);
-                        preview(frame, grid);
+                        arriving.shows(&frame);
+                        preview(frame);
                         told(state, &arrival);
                         turn(&window, 0).await;
                         began = now(&window);
@@ -289,7 +289,7 @@ pub async fn frame(
     arriving.came = true;
     told("lossless", &arrival);
     let frame = Rc::new(frame);
-    arriving.shows(&frame, 1);
+    arriving.shows(&frame);
     arriving.coming.whole.set(true);
     CACHE.with_borrow_mut(|cache| cache.put(url, Rc::clone(&frame)));
     if let (Some(kept), true) = (kept, from_line || is_new) {
@@ -304,7 +304,7 @@ async fn share(
     coming: &Coming,
     signal: &AbortSignal,
     progress: &mut impl FnMut(f32),
-    preview: &mut impl FnMut(Rc<Frame>, usize),
+    preview: &mut impl FnMut(Rc<Frame>),
 ) -> Result<Option<Rc<Frame>>, LoadError> {
     let mut shown: Option<Rc<Frame>> = None;
     let mut told = 0.0;
@@ -313,13 +313,13 @@ async fn share(
             return Err(LoadError::Cancelled);
         }
         let best = coming.best.borrow().clone();
-        if let Some((frame, grid)) = best {
+        if let Some(frame) = best {
             if coming.whole.get() {
                 progress(1.0);
                 return Ok(Some(frame));
             }
             if !shown.as_ref().is_some_and(|shown| Rc::ptr_eq(shown, &frame)) {
-                preview(Rc::clone(&frame), grid);
+                preview(Rc::clone(&frame));
                 shown = Some(frame);
             }
         }

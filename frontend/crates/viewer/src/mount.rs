@@ -137,8 +137,6 @@ struct Inner {
     error: Option<String>,
     /// Display pixels for one CSS pixel.
     density: f64,
-    /// Every how many columns and rows a pixel of the frame is known.
-    grid: usize,
     /// The table of levels that the graphics device holds.
     uploaded: Option<Rc<DisplayLut>>,
     /// What the canvas shows, so that a moved mark does not cost a new picture.
@@ -209,15 +207,14 @@ impl Shared {
         }
     }
 
-    /// Shows a picture, or the same one better than before; every `grid`-th column and row of it is known.
-    fn show(self: &Rc<Self>, frame: Rc<Frame>, grid: usize) {
+    /// Shows a picture, or the same one better than before.
+    fn show(self: &Rc<Self>, frame: Rc<Frame>) {
         if self.inner.borrow().controller.frame().is_some() {
             // What a better picture changes in its window is nothing that the reader changed.
             let untouched = *self.kept.borrow() == self.inner.borrow().controller.kept();
             {
                 let mut inner = self.inner.borrow_mut();
-                inner.controller.refine(frame, grid);
-                inner.grid = grid;
+                inner.controller.refine(frame);
                 inner.upload();
             }
             if untouched {
@@ -230,8 +227,7 @@ impl Shared {
             let mut inner = self.inner.borrow_mut();
             inner.progress = 1.0;
             inner.resize();
-            inner.controller.open(frame, grid);
-            inner.grid = grid;
+            inner.controller.open(frame);
             inner.upload();
         }
         // As it opened, or as it came back, it is kept already.
@@ -379,7 +375,6 @@ impl Inner {
             progress: 0.0,
             error: None,
             density: 1.0,
-            grid: 1,
             uploaded: None,
             drawn: None,
         }
@@ -490,7 +485,7 @@ impl Inner {
         self.uploaded = None;
         self.drawn = None;
         if let Renderer::Gl(gl) = &mut self.renderer
-            && let Err(reason) = gl.set_frame(&frame, self.grid)
+            && let Err(reason) = gl.set_frame(&frame)
         {
             // The processor needs no graphics memory.
             web_sys::console::warn_1(&format!("viewer: {reason}; drawing on the CPU").into());
@@ -522,9 +517,9 @@ fn start_loading(shared: &Rc<Shared>) {
         };
         let on_preview = {
             let weak = weak.clone();
-            move |frame, grid| {
+            move |frame| {
                 if let Some(shared) = weak.upgrade() {
-                    shared.show(frame, grid);
+                    shared.show(frame);
                 }
             }
         };
@@ -533,7 +528,7 @@ fn start_loading(shared: &Rc<Shared>) {
             return;
         };
         match loaded {
-            Ok(frame) => shared.show(frame, 1),
+            Ok(frame) => shared.show(frame),
             Err(LoadError::Cancelled) => {}
             Err(error) => shared.change(|inner| inner.error = Some(error.to_string())),
         }

@@ -15,8 +15,8 @@ pub enum Next {
     Wait,
     /// There is more to decode already.
     GoOn,
-    /// The picture became clearly better and is worth drawing; every how many columns and rows a pixel of it is known.
-    Show(Frame, usize),
+    /// The picture became clearly better and is worth drawing.
+    Show(Frame),
     /// The picture is lossless.
     Done(Frame),
 }
@@ -69,8 +69,7 @@ impl Arrival {
                     return Ok(Next::GoOn);
                 }
                 self.shown = Some(clarity);
-                let grid = self.decoder.grid();
-                Ok(self.decoder.frame().map_or(Next::GoOn, |frame| Next::Show(frame, grid)))
+                Ok(self.decoder.frame().map_or(Next::GoOn, Next::Show))
             }
         }
     }
@@ -99,18 +98,19 @@ mod tests {
     }
 
     /// What is drawn where the line brings `piece` bytes at a time; every `first_grid`-th column and row at first.
-    fn drawn(bytes: &[u8], piece: usize, first_grid: usize) -> (usize, Option<Frame>) {
+    fn drawn(bytes: &[u8], piece: usize, first_grid: u32) -> (usize, Option<Frame>) {
         let mut arrival = Arrival::default();
         let mut shown = 0;
-        let mut last_grid = usize::MAX;
+        let mut last_grid = u32::MAX;
         for piece in bytes.chunks(piece) {
             arrival.push(piece);
             loop {
                 match arrival.work().unwrap() {
                     Next::Wait => break,
                     Next::GoOn => {}
-                    Next::Show(frame, grid) => {
-                        assert_eq!(frame.pixels.len(), 2600 * 1400);
+                    Next::Show(frame) => {
+                        let grid = frame.grid;
+                        assert_eq!(frame.pixels.len(), frame.held().iter().product::<usize>());
                         assert!(
                             grid <= last_grid && (shown > 0 || grid == first_grid),
                             "{grid} after {last_grid}"

@@ -16,7 +16,7 @@ fn opened(voi: Vec<Voi>) -> Controller {
     frame.voi = voi;
     let mut controller = Controller::default();
     controller.set_canvas([800, 800], 2.0);
-    controller.open(Rc::new(frame), 1);
+    controller.open(Rc::new(frame));
     controller
 }
 
@@ -65,7 +65,7 @@ fn a_better_picture_keeps_view_and_window() {
     let made = controller.state().window_center;
     controller.command(Command::ZoomIn);
     let zoom = controller.state().zoom;
-    controller.refine(better(), 1);
+    controller.refine(better());
     assert_eq!(controller.state().zoom, zoom);
     assert_ne!(
         controller.state().window_center,
@@ -75,7 +75,7 @@ fn a_better_picture_keeps_view_and_window() {
     let mut controller = opened(vec![]);
     drag(&mut controller, Button::Main, [40.0, -40.0]);
     let chosen = (controller.state().window_center, controller.state().window_width);
-    controller.refine(better(), 1);
+    controller.refine(better());
     assert_eq!(
         (controller.state().window_center, controller.state().window_width),
         chosen
@@ -108,7 +108,7 @@ fn up_is_brighter_in_inverted_pictures_too() {
         frame.photometric = photometric;
         frame.voi = vec![window(2000.0, 1000.0, None)];
         let mut controller = Controller::default();
-        controller.open(Rc::new(frame), 1);
+        controller.open(Rc::new(frame));
         if invert {
             controller.command(Command::Invert);
         }
@@ -348,7 +348,7 @@ fn a_picture_comes_back_as_it_was_left() {
         if early {
             again.restore(kept.clone());
         }
-        again.open(Rc::new(frame), 1);
+        again.open(Rc::new(frame));
         again.restore(kept.clone());
         let state = again.state();
         assert_eq!((state.window_center, state.window_width), (900.0, 300.0));
@@ -418,7 +418,7 @@ fn what_was_left_comes_back_under_hands_that_were_quicker() {
 fn undo_leads_to_the_window_of_the_better_picture() {
     let mut controller = opened(vec![]);
     controller.command(Command::Invert);
-    controller.refine(Rc::new(Frame::new(200, 400, 12, vec![77; 80_000])), 1);
+    controller.refine(Rc::new(Frame::new(200, 400, 12, vec![77; 80_000])));
     let better = controller.state().window_center;
     controller.command(Command::Undo);
     assert_eq!(controller.state().window_center, better);
@@ -475,7 +475,7 @@ fn the_side_letters_say_where_they_come_from() {
     let mut frame = Frame::new(2, 2, 8, vec![0; 4]);
     frame.orientation = Some(["R".to_owned(), "F".to_owned()]);
     frame.laterality = "L".to_owned();
-    controller.open(Rc::new(frame), 1);
+    controller.open(Rc::new(frame));
     assert_eq!(controller.state().sides, "left side, letters from the file");
     let letters = controller.over().unwrap().letters;
     assert_eq!((letters.left.as_str(), letters.top.as_str()), ("L", "H"));
@@ -501,14 +501,14 @@ fn pictures_on_one_page_keep_one_scale() {
     frame.spacing = Some(spacing(0.2));
     let mut earlier = Controller::default();
     earlier.set_canvas([800, 800], 1.0);
-    earlier.open(Rc::new(frame.clone()), 1);
+    earlier.open(Rc::new(frame.clone()));
     let alone = earlier.state();
     earlier.adopt(&right.link().unwrap(), false);
     assert_eq!(earlier.state(), alone, "pixels and millimetres have no common scale");
     frame.spacing = Some(spacing(0.1));
     let mut new = Controller::default();
     new.set_canvas([800, 800], 1.0);
-    new.open(Rc::new(frame), 1);
+    new.open(Rc::new(frame));
     new.command(Command::OneToOne);
     new.command(Command::Invert);
     earlier.adopt(&new.link().unwrap(), false);
@@ -519,7 +519,7 @@ fn pictures_on_one_page_keep_one_scale() {
     beside.set_canvas([800, 800], 1.0);
     let mut coarse = Frame::new(400, 400, 12, vec![0; 160_000]);
     coarse.spacing = Some(spacing(0.2));
-    beside.open(Rc::new(coarse), 1);
+    beside.open(Rc::new(coarse));
     beside.follow(&new.link().unwrap(), false);
     beside.restore(KeptView {
         invert: true,
