@@ -32,6 +32,17 @@ pub struct Hip {
     pub kept: Option<Kept>,
 }
 
+impl Hip {
+    /// Whether there is metal in the hip. Records set a hip aside for nothing else; a reviewer says why.
+    pub fn is_set_aside_for_metal(&self) -> bool {
+        let says_so = || {
+            let reason = self.reason.to_lowercase();
+            ["metal", "implant", "prosthesis"].iter().any(|word| reason.contains(word))
+        };
+        self.label == Label::Excluded && (self.basis != Basis::Review || says_so())
+    }
+}
+
 /// What a database knows of a hip besides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
@@ -110,6 +121,9 @@ struct HipRow {
     human_failure: Option<Failure>,
     #[serde(default)]
     human_evidence: Option<String>,
+    /// For `shenton train metal`; follows from the label and its reason.
+    #[serde(default)]
+    metal: Option<bool>,
 }
 
 /// A reader's call as `shenton evaluate` reads it.
@@ -175,6 +189,7 @@ impl Cohort {
                 human_call: human.map(|human| if human.call { Call::Fracture } else { Call::None }),
                 human_failure: human.and_then(|human| human.failure),
                 human_evidence: human.map(|human| write_sources(&human.sources)),
+                metal: Some(hip.is_set_aside_for_metal()),
             })?;
         }
         table.flush().map_err(csv::Error::from)?;

@@ -487,6 +487,18 @@ fn a_cohort_survives_its_tables() {
     cohort.write_events(&mut events).expect("written");
     let again = Cohort::read(&hips[..], &events[..], false).expect("read");
     assert_eq!(again, cohort);
+    // Records set a hip aside for metal alone, a reviewer for what he says.
+    let set_aside = |basis, reason: &str| Hip {
+        label: Label::Excluded,
+        basis,
+        reason: reason.to_owned(),
+        ..cohort.hips[0].clone()
+    };
+    assert!(cohort.hips[0].is_set_aside_for_metal(), "{:?}", cohort.hips[0].reason);
+    assert!(set_aside(Basis::Report, "fracture at an implant").is_set_aside_for_metal());
+    assert!(set_aside(Basis::Review, "Metal in the hip").is_set_aside_for_metal());
+    assert!(!set_aside(Basis::Review, "hip cut off").is_set_aside_for_metal());
+    assert!(!cohort.hips[1].is_set_aside_for_metal());
     let twice = format!("{0}{0}", String::from_utf8(hips).expect("text"));
     assert!(Cohort::read(twice.as_bytes(), &events[..], false).is_err());
 }

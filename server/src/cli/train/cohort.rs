@@ -150,7 +150,7 @@ fn of_table(table: &Table, folder: &Path, find: &dyn Fn(&Path) -> anyhow::Result
             .find_map(|column| table.cell(row, column))
             .unwrap_or_default();
         let emergency = match (table.cell(row, "emergency"), table.cell(row, "department")) {
-            (Some(flag), _) => yes(flag).with_context(at)?,
+            (Some(flag), _) => yes("emergency", flag).with_context(at)?,
             (None, Some(department)) => department.eq_ignore_ascii_case("emergency"),
             (None, None) => !known_emergency,
         };
@@ -213,7 +213,11 @@ fn hip(table: &Table, row: &csv::StringRecord) -> anyhow::Result<CohortHip> {
         other => bail!("side \"{other}\" is neither right nor left"),
     };
     let (label, metal) = match table.cell(row, "label") {
-        Some(text) => label(text)?,
+        Some(text) => {
+            let (label, metal) = label(text)?;
+            let told = table.cell(row, "metal").map(|text| yes("metal", text)).transpose()?;
+            (label, metal || (label == HipLabel::Excluded && told == Some(true)))
+        }
         None if table.has("label") => bail!("no label"),
         // The truth of a simulated archive.
         None => {
@@ -280,11 +284,11 @@ fn set(text: &str) -> anyhow::Result<Set> {
     })
 }
 
-fn yes(text: &str) -> anyhow::Result<bool> {
+fn yes(column: &str, text: &str) -> anyhow::Result<bool> {
     Ok(match text.to_lowercase().as_str() {
         "true" | "yes" | "1" => true,
         "false" | "no" | "0" => false,
-        other => bail!("emergency \"{other}\" is neither true nor false"),
+        other => bail!("{column} \"{other}\" is neither true nor false"),
     })
 }
 
@@ -337,8 +341,9 @@ mod tests {
         let uids = |_: &Path| Ok(Uids::from([("1.2.3".to_owned(), PathBuf::from("found.dcm"))]));
         let refused = read(dir.path(), None, &uids).unwrap_err().to_string();
         assert!(refused.contains("neither truth.csv nor hips.csv"), "{refused}");
-        let table = "accession_number,side,patient_id,emergency,label,set,sop_uid,human_call\n\
-                     A1,right,p,true,fracture_intracapsular,test,1.2.3,none\nA1,left,p,true,unknown,test,1.2.3,\n";
+        let table = "accession_number,side,patient_id,emergency,label,set,sop_uid,human_call,metal\n\
+                     A1,right,p,true,fracture_intracapsular,test,1.2.3,none,false\n\
+                     A1,left,p,true,excluded,test,1.2.3,,true\n";
         std::fs::write(dir.path().join("hips.csv"), table).unwrap();
         let cohort = read(dir.path(), None, &uids).unwrap();
         let [image] = &cohort.images[..] else {
@@ -348,6 +353,11 @@ mod tests {
         assert_eq!(image.file, Path::new("found.dcm"));
         let calls: Vec<Option<bool>> = image.hips.iter().map(|hip| hip.human).collect();
         assert_eq!(calls, [Some(false), None]);
+        let metal: Vec<bool> = image.hips.iter().map(|hip| hip.metal).collect();
+        assert_eq!(metal, [false, true]);
+        std::fs::write(dir.path().join("hips.csv"), table.replace(",,true", ",,maybe")).unwrap();
+        let refused = format!("{:#}", read(dir.path(), None, &uids).unwrap_err());
+        assert!(refused.contains("metal \"maybe\""), "{refused}");
     }
 
     #[test]
