@@ -991,8 +991,8 @@ async fn the_review_shows_one_hip_and_its_records_unless_it_is_blind() {
         "12 waiting, 34 answered by you",
         "Report and operation differ",
         "F, 82 y",
-        "Image 1 · DX PELVIS AP The hip in question",
-        "Image 2 · DX HIP LL Of the same study",
+        "Image 1 · DX PELVIS APThe hip in question",
+        "Image 2 · DX HIP LLOf the same study",
     ] {
         assert!(shown.contains(words), "{words} in {shown}");
     }
