@@ -35,9 +35,16 @@ pub struct Hip {
 impl Hip {
     /// Whether there is metal in the hip. Records set a hip aside for nothing else; a reviewer says why.
     pub fn is_set_aside_for_metal(&self) -> bool {
+        // After who it was.
+        let said = self
+            .reason
+            .split_once(": ")
+            .map_or("", |(_, comment)| comment)
+            .to_lowercase();
         let says_so = || {
-            let reason = self.reason.to_lowercase();
-            ["metal", "implant", "prosthesis"].iter().any(|word| reason.contains(word))
+            ["metal", "implant", "prosthesis"]
+                .iter()
+                .any(|word| said.contains(word))
         };
         self.label == Label::Excluded && (self.basis != Basis::Review || says_so())
     }
