@@ -18,7 +18,7 @@ pub fn focus_is_in(_: &str) -> bool {
     false
 }
 
-pub fn of_focused(_: &str, _: &str) -> Option<String> {
+pub fn focused_attribute(_: &str, _: &str) -> Option<String> {
     None
 }
 

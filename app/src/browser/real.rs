@@ -91,7 +91,7 @@ pub fn now() -> Option<i64> {
 }
 
 /// An attribute of the element of that kind in which the focus is.
-pub fn of_focused(selector: &str, name: &str) -> Option<String> {
+pub fn focused_attribute(selector: &str, name: &str) -> Option<String> {
     focused(selector)?.get_attribute(name)
 }
 

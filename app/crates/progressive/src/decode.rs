@@ -49,7 +49,7 @@ struct Open {
     details: Vec<Details>,
     /// The step that arrives by rows.
     growing: Option<Growing>,
-    /// Of the last step; none before its first row.
+    /// All of the frame's, from where the last step begins; none before.
     pixels: Vec<u16>,
     numbers: Numbers,
 }
@@ -208,8 +208,8 @@ impl Decoder {
     }
 
     /// The frame as far as it is known, `None` before anything of it is known. It holds the pixels that are known, those of
-    /// every [`Frame::grid`]-th column and row, and every pixel as soon as any row has its own; those between the known
-    /// ones are then interpolated.
+    /// every [`Frame::grid`]-th column and row. From where the last step begins it holds every pixel; those that have not
+    /// come are interpolated.
     pub fn frame(&self) -> Option<Frame> {
         let open = self.open.as_ref().filter(|open| open.next > 0)?;
         Some(open.frame(open.pixels.clone()))

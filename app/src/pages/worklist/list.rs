@@ -333,7 +333,7 @@ impl List {
     /// Takes newer rows. One that changed is drawn anew, and would take the focus away with it: the study's new row gets
     /// it, and nothing scrolls.
     fn renew(self, windows: Windows) {
-        let place = browser::of_focused(LINE, "aria-rowindex").and_then(|place| place.parse::<usize>().ok());
+        let place = browser::focused_attribute(LINE, "aria-rowindex").and_then(|place| place.parse::<usize>().ok());
         // The heading is the first row, and rows count from 1.
         let old = place.and_then(|place| {
             self.windows

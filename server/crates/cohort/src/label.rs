@@ -41,12 +41,10 @@ impl Hip {
             .split_once(": ")
             .map_or("", |(_, comment)| comment)
             .to_lowercase();
-        let says_so = || {
-            ["metal", "implant", "prosthesis"]
-                .iter()
-                .any(|word| said.contains(word))
-        };
-        self.label == Label::Excluded && (self.basis != Basis::Review || says_so())
+        let is_said = ["metal", "implant", "prosthesis"]
+            .iter()
+            .any(|word| said.contains(word));
+        self.label == Label::Excluded && (self.basis != Basis::Review || is_said)
     }
 }
 
