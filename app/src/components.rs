@@ -8,4 +8,5 @@ pub mod notice;
 pub mod pager;
 pub mod picture_state;
 pub mod presence;
+pub mod thumbnail;
 pub mod when;

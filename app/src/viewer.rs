@@ -13,7 +13,7 @@ pub use domain::{Command, Tool, ViewerState as State};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use crate::{AppError, api, words};
+use crate::{api, words};
 #[cfg(feature = "hydrate")]
 use module::Viewer;
 #[cfg(feature = "hydrate")]
@@ -36,8 +36,8 @@ pub struct Port {
     #[cfg(feature = "hydrate")]
     viewer: StoredValue<Option<Viewer>, LocalStorage>,
     pub state: RwSignal<State>,
-    /// Why what the reader changed could not be kept.
-    pub not_kept: RwSignal<Option<AppError>>,
+    /// In words, why what the reader changes is not kept.
+    pub not_kept: RwSignal<Option<String>>,
 }
 
 impl Default for Port {

@@ -3,7 +3,7 @@
 
 use domain::{
     AuditAction, AuditOutcome, Call, Exclusion, FractureLocation, HipFinding, ImageRow, ReadingStatus, ResultSummary,
-    Role, Side, StudyState, Timestamp,
+    Role, Side, StudyState, Technique, Timestamp,
 };
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -43,6 +43,23 @@ pub fn image_kind(image: &ImageRow) -> String {
     } else {
         known.join(" ")
     }
+}
+
+/// How an image was taken; empty where the file says nothing of it.
+pub fn technique(technique: &Technique) -> String {
+    let number = |before: &str, value: Option<f64>, unit: &str| {
+        let value = value.filter(|value| value.is_finite() && *value > 0.0)?;
+        // A digit behind the point where there is one to say.
+        let rounded = (value * 10.0).round() / 10.0;
+        Some(format!("{before}{rounded} {unit}"))
+    };
+    let known = [
+        number("", technique.kvp, "kV"),
+        number("", technique.exposure_mas, "mAs"),
+        // Source to image-receptor distance, as radiographers call it.
+        number("SID ", technique.distance_source_to_detector_mm, "mm"),
+    ];
+    known.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// The result whose mark and colour a call takes.
@@ -352,6 +369,23 @@ mod tests {
         assert_eq!(time("12é4"), "12é4");
         assert_eq!(study_time("", ""), "unknown");
         assert_eq!(study_time("20260102", ""), "2026-01-02");
+    }
+
+    #[test]
+    fn a_technique_is_said_as_far_as_it_is_known() {
+        let known = Technique {
+            kvp: Some(77.0),
+            exposure_mas: Some(12.44),
+            distance_source_to_detector_mm: Some(1150.0),
+        };
+        assert_eq!(technique(&known), "77 kV, 12.4 mAs, SID 1150 mm");
+        let tube = Technique {
+            kvp: Some(81.5),
+            exposure_mas: Some(0.0),
+            ..Technique::default()
+        };
+        assert_eq!(technique(&tube), "81.5 kV");
+        assert_eq!(technique(&Technique::default()), "");
     }
 
     #[test]

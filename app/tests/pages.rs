@@ -429,6 +429,11 @@ fn study(uid: &str, result: ResultSummary, readings: Vec<ImageReading>) -> Study
             modality: "DX".to_owned(),
             body_part: "PELVIS".to_owned(),
             view_position: "AP".to_owned(),
+            technique: domain::Technique {
+                kvp: Some(77.0),
+                exposure_mas: Some(12.4),
+                distance_source_to_detector_mm: None,
+            },
             instance_number: "1".to_owned(),
             rows: 3000,
             columns: 3000,
@@ -710,6 +715,7 @@ async fn a_study_says_its_findings_hip_by_hip() {
         "shenton-first",
         "cpu (flex)",
         "2026-11-23 23:13 UTC",
+        "77 kV, 12.4 mAs",
         app::words::NOTICE,
     ] {
         assert!(text.contains(words), "{words} in {text}");

@@ -22,6 +22,7 @@ for (const { number, name, view } of GALLERY) {
     // One hip holds metal, and the list does not pass over it.
     if (name === 'metal') await expect(panel).toContainText(/metal/i);
     if (name === 'wrong-view') await expect(panel).toContainText('Set aside');
+    await expect(page.locator('.thumbnail img').first()).toBeVisible();
     await page.screenshot({ path: screenshotPath(`${name}.jpg`), type: 'jpeg', quality: 82 });
   });
 }

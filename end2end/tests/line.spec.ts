@@ -146,7 +146,8 @@ test('the next study is fetched behind the picture on the screen, never beside i
   await page.keyboard.press('n');
   await expect(page).toHaveURL(new RegExp(next.split('?')[0].replaceAll('.', '\\.')));
   await expect(state(page)).toContainText('lossless', { timeout: 20_000 });
-  expect(asked.slice(before).filter((request) => !request.ahead)).toEqual([]);
+  const pictures = asked.slice(before).filter((request) => !request.url.endsWith('/thumbnail'));
+  expect(pictures.filter((request) => !request.ahead)).toEqual([]);
 });
 
 test.describe('without a server', () => {
@@ -192,7 +193,9 @@ test.describe('without a server', () => {
       // The note takes its line of the page, and nothing else of the picture is lost.
       const kept = await greys(page);
       const note = (await page.locator('.line-note').boundingBox())!.height;
-      expect([kept.width, kept.height]).toEqual([seen.width, seen.height - Math.round(note)]);
+      expect(kept.width).toBe(seen.width);
+      // Each height is rounded to a pixel of its own.
+      expect(Math.abs(seen.height - note - kept.height)).toBeLessThanOrEqual(1);
       expect(new Set(kept.data).size, 'grey levels on the screen').toBeGreaterThan(60);
       await page.screenshot({ path: screenshotPath('offline.png') });
 

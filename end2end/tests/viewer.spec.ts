@@ -292,6 +292,35 @@ test('a heat map that comes late is not painted over another image', async ({ pa
   await expect(button).toHaveAttribute('aria-pressed', 'false');
 });
 
+test('cards say how an image was taken, and their thumbnails leave the line to the picture', async ({ page }) => {
+  const asked: string[] = [];
+  page.on('request', (request) => {
+    if (request.url().includes('/thumbnail')) asked.push(request.url());
+  });
+  let letGo = () => {};
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  await page.route('**/progressive?**', async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.goto('/');
+  await page.locator('table.worklist tbody tr td.patient a').first().click();
+  const frames = page.locator('nav.images .thumbnail');
+  await expect(frames.first()).toBeVisible();
+  await settled(page);
+  expect(asked).toEqual([]);
+  // How it was taken stands beside.
+  await expect(page.locator('nav.images .image-card').first()).toContainText(/\d kV, SID 1\d{3} mm/);
+  letGo();
+  await pictureIsThere(page);
+  const pictures = frames.locator('img');
+  await expect(pictures).toHaveCount(await frames.count());
+  const width = () => pictures.first().evaluate((picture: HTMLImageElement) => picture.naturalWidth);
+  await expect.poll(width).toBeGreaterThan(60);
+});
+
 /** Sum of alpha and of red over the overlay. */
 async function heatPixels(page: Page): Promise<{ alpha: number }> {
   await settled(page);

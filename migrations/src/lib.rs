@@ -14,6 +14,7 @@ mod m20261126_000040_cohorts;
 mod m20261126_000041_replace;
 mod m20261129_000042_failures;
 mod m20261129_000043_given_at;
+mod m20261129_000044_technique;
 
 /// Every migration, oldest first. Only ever append.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000041_replace::Migration),
             Box::new(m20261129_000042_failures::Migration),
             Box::new(m20261129_000043_given_at::Migration),
+            Box::new(m20261129_000044_technique::Migration),
         ]
     }
 }

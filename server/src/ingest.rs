@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dicom_io::Metadata;
-use domain::{AuditAction, AuditOutcome, PersonName, QuarantineItem, SeriesUid, SiteId, SopUid, StudyUid};
+use domain::{AuditAction, AuditOutcome, PersonName, QuarantineItem, SeriesUid, SiteId, SopUid, StudyUid, Technique};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
@@ -537,6 +537,7 @@ fn new_instance(metadata: &Metadata, staged: &Staged, source: &Source) -> db::Ne
         modality: text(&metadata.modality),
         body_part: text(&metadata.body_part),
         view_position: text(&metadata.view_position),
+        technique: technique(metadata),
         instance_number: text(&metadata.instance_number),
         rows: metadata.rows,
         columns: metadata.columns,
@@ -546,6 +547,18 @@ fn new_instance(metadata: &Metadata, staged: &Staged, source: &Source) -> db::Ne
         door: source.door.as_str().to_owned(),
         received_at: clock::now(),
         restrict_to_site: source.restrict_to_site,
+    }
+}
+
+/// What of the technique is a number.
+fn technique(metadata: &Metadata) -> Technique {
+    let number = |text: &str| text.parse::<f64>().ok().filter(|value| value.is_finite());
+    Technique {
+        kvp: number(&metadata.kvp),
+        exposure_mas: number(&metadata.exposure_in_uas)
+            .map(|exposure| exposure / 1000.0)
+            .or_else(|| number(&metadata.exposure)),
+        distance_source_to_detector_mm: number(&metadata.distance_source_to_detector),
     }
 }
 
@@ -585,6 +598,27 @@ mod tests {
         lying[140..144].fill(0xFF);
         assert_eq!(data_set(&lying), lying);
         assert_eq!(data_set(&lying[..135]), &lying[..135]);
+    }
+
+    #[test]
+    fn the_technique_is_what_of_it_is_a_number() {
+        let mut metadata = Metadata {
+            kvp: "77.5".to_owned(),
+            exposure: "12".to_owned(),
+            exposure_in_uas: "12400".to_owned(),
+            distance_source_to_detector: "far".to_owned(),
+            ..Metadata::default()
+        };
+        let expect = |exposure_mas| Technique {
+            kvp: Some(77.5),
+            exposure_mas,
+            distance_source_to_detector_mm: None,
+        };
+        assert_eq!(technique(&metadata), expect(Some(12.4)));
+        metadata.exposure_in_uas.clear();
+        assert_eq!(technique(&metadata), expect(Some(12.0)));
+        metadata.exposure = "NaN".to_owned();
+        assert_eq!(technique(&metadata), expect(None));
     }
 
     #[test]

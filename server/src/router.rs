@@ -58,6 +58,7 @@ pub fn router(state: AppState) -> Router {
         .route("/upload/file", post(upload::file))
         .route("/frames/{sop_uid}", get(frames::frame))
         .route("/frames/{sop_uid}/progressive", get(frames::progressive))
+        .route("/frames/{sop_uid}/thumbnail", get(frames::thumbnail))
         .route("/frames/of/{study_uid}", get(frames::of_study))
         .route("/events", get(events::events))
         .nest("/dicomweb", dicomweb::router())

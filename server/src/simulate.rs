@@ -3,7 +3,7 @@
 use dicom_io::Metadata;
 use imaging::Frame;
 use phantom::archive::{Archive, ImagePlan, PatientPlan, StudyPlan};
-use phantom::{Case, FractureKind, FractureRequest, Sex, Side, View};
+use phantom::{Case, FractureKind, FractureRequest, Sex, Side, Truth, View};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use sha2::{Digest, Sha256};
@@ -77,16 +77,18 @@ pub fn uid(words: &str) -> String {
 }
 
 /// What every simulated file has in common.
-fn common(frame: &Frame, sex: Sex) -> Metadata {
+fn common(frame: &Frame, truth: &Truth) -> Metadata {
     Metadata {
         sop_class_uid: dicom_dictionary_std::uids::DIGITAL_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION.to_owned(),
         transfer_syntax_uid: dicom_dictionary_std::uids::EXPLICIT_VR_LITTLE_ENDIAN.to_owned(),
-        patient_sex: match sex {
+        patient_sex: match truth.sex {
             Sex::Female => "F",
             Sex::Male => "M",
         }
         .to_owned(),
         modality: "DX".to_owned(),
+        kvp: truth.kvp.to_string(),
+        distance_source_to_detector: format!("{:.0}", truth.drawn.source.z),
         institution: "SIMULATED HOSPITAL".to_owned(),
         rows: frame.rows,
         columns: frame.columns,
@@ -130,7 +132,7 @@ pub fn metadata(case: &Case, frame: &Frame, study: &Study) -> Metadata {
         manufacturer: manufacturer.to_owned(),
         model_name: model.to_owned(),
         station_name: "SIMULATED".to_owned(),
-        ..common(frame, truth.sex)
+        ..common(frame, truth)
     }
 }
 
@@ -224,7 +226,7 @@ pub fn archive_dicom(
         manufacturer: scanner.manufacturer.clone(),
         model_name: scanner.model.clone(),
         station_name: scanner.station.clone(),
-        ..common(&frame, patient.sex)
+        ..common(&frame, case.truth())
     };
     dicom_io::write_dx(&frame, &metadata)
 }

@@ -10,6 +10,7 @@ use leptos_router::hooks::use_params_map;
 use crate::api::cohort::{decide, desk, undo};
 use crate::components::error_note::ErrorNote;
 use crate::components::notice::Notice;
+use crate::components::thumbnail::{Thumbnail, line_is_free};
 use crate::pages::cohorts::cohort_href;
 use crate::viewer::{Command, ImageViewer, KEYS, Panes, fetch_ahead};
 use crate::{AppError, Desk, browser, data, words};
@@ -323,13 +324,15 @@ fn Images(
     sop: Memo<Option<SopUid>>,
     look_at: impl Fn(SopUid) + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
+    let line_is_free = line_is_free();
     let card = move |(place, image): (usize, ReviewImage)| {
         let ReviewImage { sop_uid, kind } = image;
         let is_own = own.with_untracked(|own| own.as_ref() == Some(&sop_uid));
-        let chosen = sop_uid.clone();
+        let (chosen, picture) = (sop_uid.clone(), sop_uid.clone());
         let is_shown = move || sop.with(|sop| sop.as_ref() == Some(&chosen)).to_string();
         view! {
             <button type="button" class="image-card" aria-pressed=is_shown on:click=move |_| look_at(sop_uid.clone())>
+                <Thumbnail sop_uid=picture line_is_free/>
                 <span class="image-name">{format!("Image {} · {kind}", place + 1)}</span>
                 <span class="image-words">{if is_own { "The hip in question" } else { "Of the same study" }}</span>
             </button>

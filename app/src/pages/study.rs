@@ -19,6 +19,7 @@ use crate::components::error_note::{ErrorNote, FormError};
 use crate::components::mark::{ResultMark, StateLabel};
 use crate::components::notice::Notice;
 use crate::components::presence::AlsoReading;
+use crate::components::thumbnail::{Thumbnail, line_is_free};
 use crate::components::when::When;
 use crate::offline::{Given, Line};
 use crate::query::{self, STUDIES_A_PAGE};
@@ -414,6 +415,7 @@ fn keys(
 fn Images(detail: RwSignal<StudyDetail>, index: Memo<usize>, list: Memo<StudyQuery>) -> impl IntoView {
     let uid = detail.with_untracked(|detail| detail.row.study_uid.clone());
     let images = Memo::new(move |_| detail.with(|detail| detail.images.clone()));
+    let line_is_free = line_is_free();
     view! {
         <nav class="images" aria-label="Images of this study">
             {move || {
@@ -433,9 +435,11 @@ fn Images(detail: RwSignal<StudyDetail>, index: Memo<usize>, list: Memo<StudyQue
                                 href=href
                                 aria-current=move || (index.get() == place).then_some("true")
                             >
+                                <Thumbnail sop_uid=image.sop_uid.clone() line_is_free/>
                                 <span class="image-name">
                                     <ResultMark result/>
                                     {format!("Image {} · {}", place + 1, words::image_kind(&image))}
+                                    <span class="muted technique">{words::technique(&image.technique)}</span>
                                 </span>
                                 <span class="image-words">{text}</span>
                             </a>
@@ -891,6 +895,7 @@ mod tests {
             modality: String::new(),
             body_part: String::new(),
             view_position: String::new(),
+            technique: domain::Technique::default(),
             instance_number: String::new(),
             rows: 1,
             columns: 1,

@@ -127,7 +127,8 @@ fn mount(
             let sop = of.clone();
             spawn_local(async move {
                 let error = api::viewer::keep_view(sop, kept).await.err();
-                port.not_kept.try_set(error);
+                port.not_kept
+                    .try_set(error.map(|error| format!("Your view is not saved: {error}")));
             });
         };
         let on_state = move |state: State| {
@@ -199,7 +200,8 @@ fn bring_back(sop: SopUid, here: RwSignal<bool>, port: Port) {
                 if matches!(error, AppError::Unreachable | AppError::Internal) {
                     set_timeout(move || bring_back(sop, here, port), Duration::from_secs(5));
                 }
-                port.not_kept.try_set(Some(error));
+                let words = format!("Whether you left a view here is not known yet, and none is saved: {error}");
+                port.not_kept.try_set(Some(words));
             }
         }
     });
@@ -250,7 +252,7 @@ pub fn StatusLine(panes: Panes) -> impl IntoView {
             panes.first
         };
         match port.not_kept.get() {
-            Some(error) => Some(format!("Your view is not saved: {error}")),
+            Some(words) => Some(words),
             None => panes
                 .state(|state| state.restored)
                 .then(|| "As you left it; 0 shows the original".to_owned()),

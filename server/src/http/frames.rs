@@ -6,11 +6,15 @@
 //! `GET /frames/{sop_uid}/progressive`: the same in the form of the crate `progressive`, whole or by byte range, for
 //! the viewer: its first 64 KiB are a picture, and a line that broke goes on where it stopped.
 //!
+//! `GET /frames/{sop_uid}/thumbnail`: the whole picture at no more than [`THUMBNAIL`] pixels a side, as JPEG, windowed as
+//! the file says.
+//!
 //! `GET /frames/of/{study_uid}`: the addresses of a study's images in that form, the one to open first in front, as
 //! JSON. Nothing of a patient is in it, so it is no view of the study.
 
 use std::ops::Range;
 
+use anyhow::Context;
 use app::backend::Caller;
 use axum::Json;
 use axum::body::Body;
@@ -22,12 +26,19 @@ use axum::http::header::{
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::{AuditAction, SopUid, StudyUid};
+use image::codecs::jpeg::JpegEncoder;
+use progressive::Step;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
 use crate::error::HttpError;
 use crate::state::AppState;
 use crate::{audit, derived};
+
+/// Pixels a side of a thumbnail, at most.
+const THUMBNAIL: usize = 160;
+/// Of 100.
+const THUMBNAIL_QUALITY: u8 = 80;
 
 /// A viewer that fetches a study ahead of its reader says so, and the audit trail keeps it.
 const AHEAD: &str = "x-shenton-ahead";
@@ -140,12 +151,7 @@ pub async fn progressive(
         *answer.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(answer);
     }
-    let mut file = derived::open(&state.storage, &state.decoder, &instance.sha256)
-        .await
-        .map_err(|error| match error {
-            derived::Error::Decode(error) => HttpError::Invalid(error.to_string()),
-            error => HttpError::Internal(error.into()),
-        })?;
+    let mut file = derived(&state, &instance).await?;
     let length = file.metadata().await.map_err(anyhow::Error::from)?.len();
     // A range of another version of the file would not fit what the client holds.
     let ranges_fit = !headers.contains_key(IF_RANGE) || is(&headers, IF_RANGE, &etag);
@@ -188,6 +194,80 @@ pub async fn progressive(
         .insert(CONTENT_LENGTH, (part.end - part.start).into());
     *answer.body_mut() = Body::from_stream(ReaderStream::with_capacity(file.take(part.end - part.start), 64 << 10));
     Ok(answer)
+}
+
+/// The progressive form of an instance that is known.
+async fn derived(state: &AppState, instance: &db::Instance) -> Result<tokio::fs::File, HttpError> {
+    let opened = derived::open(&state.storage, &state.decoder, &instance.sha256).await;
+    opened.map_err(|error| match error {
+        derived::Error::Decode(error) => HttpError::Invalid(error.to_string()),
+        error => HttpError::Internal(error.into()),
+    })
+}
+
+pub async fn thumbnail(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    Path(sop_uid): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, HttpError> {
+    let sop_uid = SopUid(sop_uid);
+    let instance = instance(&state, &caller, &sop_uid).await?;
+    let etag = format!("\"{}-thumbnail-{THUMBNAIL}\"", instance.sha256);
+    if is(&headers, IF_NONE_MATCH, &etag) {
+        viewed(&state, &caller, sop_uid, HELD).await?;
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+    }
+    let file = derived(&state, &instance).await?;
+    let mut first = Vec::with_capacity(progressive::FIRST_PICTURE);
+    file.take(progressive::FIRST_PICTURE as u64)
+        .read_to_end(&mut first)
+        .await
+        .map_err(anyhow::Error::from)?;
+    let max_pixels = state.config.decoder.max_pixels;
+    let body = tokio::task::spawn_blocking(move || small(&first, max_pixels))
+        .await
+        .map_err(anyhow::Error::from)??;
+    viewed(&state, &caller, sop_uid, "thumbnail").await?;
+    Ok((
+        [
+            (CONTENT_TYPE, "image/jpeg".to_owned()),
+            (ETAG, etag),
+            (CACHE_CONTROL, "private, no-cache".to_owned()),
+        ],
+        Body::from(body),
+    )
+        .into_response())
+}
+
+/// A thumbnail out of the first bytes of a progressive form.
+fn small(first: &[u8], max_pixels: u64) -> anyhow::Result<Vec<u8>> {
+    let mut decoder = progressive::Decoder::new(max_pixels);
+    decoder.push(first);
+    while !decoder.has_glimpse() && matches!(decoder.step()?, Step::Head | Step::Better) {}
+    let mut frame = decoder.frame().context("the first bytes hold no picture")?;
+    let (width, height) = (frame.columns as usize, frame.rows as usize);
+    // From here the pixels that have come are all of the picture.
+    [frame.columns, frame.rows] = frame.held().map(|count| count as u32);
+    frame.grid = 1;
+    let picture = imaging::present(&frame, None);
+    let longest = width.max(height).max(1);
+    let [width, height] = [width, height].map(|side| (side * THUMBNAIL.min(longest) / longest).max(1));
+    let whole = [0.0, 0.0, picture.width as f32, picture.height as f32];
+    let greys: Vec<u8> = picture
+        .resample(whole, width, height)
+        .data
+        .iter()
+        .map(|level| (level * 255.0 + 0.5) as u8)
+        .collect();
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, THUMBNAIL_QUALITY).encode(
+        &greys,
+        width as u32,
+        height as u32,
+        image::ExtendedColorType::L8,
+    )?;
+    Ok(jpeg)
 }
 
 /// What a Range header asks for (RFC 9110, section 14).
@@ -266,6 +346,18 @@ pub async fn of_study(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thumbnail_shows_the_whole_picture() {
+        // Left half dark, right half bright, wider than tall.
+        let pixels = (0..400 * 900).map(|i| if i % 900 < 450 { 100 } else { 3900 }).collect();
+        let bytes = progressive::encode(&imaging::Frame::new(400, 900, 12, pixels)).unwrap();
+        let jpeg = small(&bytes[..bytes.len().min(progressive::FIRST_PICTURE)], 1 << 20).unwrap();
+        let picture = image::load_from_memory(&jpeg).unwrap().to_luma8();
+        assert_eq!(picture.dimensions(), (160, 71));
+        assert!(picture.get_pixel(20, 30)[0] < 20 && picture.get_pixel(140, 40)[0] > 235);
+        assert!(small(b"nothing", 1 << 20).is_err());
+    }
 
     #[test]
     fn a_frame_is_its_length_its_header_and_its_values() {

@@ -132,6 +132,11 @@ fn table() -> Vec<Row> {
             [401, 404, 200, 200, 200],
         ),
         get(
+            "/frames/{sop_uid}/thumbnail",
+            &format!("/frames/{INSTANCE}/thumbnail"),
+            [401, 404, 200, 200, 200],
+        ),
+        get(
             "/frames/of/{study_uid}",
             &format!("/frames/of/{STUDY}"),
             [401, 404, 200, 200, 200],
@@ -317,8 +322,8 @@ async fn every_route_knows_its_callers() {
     };
     // The page, which may ask for more than one thing, study, answer, restart, earlier, and the addresses of frames.
     assert!(of_south(STUDY) >= 6, "{refused:?}");
-    // The frame twice, WADO-RS, the kept view read and written, and the heat maps.
-    assert_eq!(of_south(INSTANCE), 6, "{refused:?}");
+    // The frame three times, WADO-RS, the kept view read and written, and the heat maps.
+    assert_eq!(of_south(INSTANCE), 7, "{refused:?}");
     let failed = web.audited(AuditAction::Upload).await;
     let failed = failed
         .iter()

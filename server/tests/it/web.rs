@@ -127,6 +127,7 @@ async fn whoever_is_signed_out_sees_the_sign_in_page_and_nothing_else() {
     for path in [
         "/frames/1.2.3",
         "/frames/1.2.3/progressive",
+        "/frames/1.2.3/thumbnail",
         "/frames/of/1.2.3",
         "/events",
         "/dicomweb/studies/1.2/series/1.2/instances/1.2",

@@ -29,6 +29,13 @@ pub struct Metadata {
     pub modality: String,
     pub body_part: String,
     pub view_position: String,
+    /// Peak kilovoltage, kV.
+    pub kvp: String,
+    /// Exposure, mAs, and Exposure in uAs, which is the finer of the two.
+    pub exposure: String,
+    pub exposure_in_uas: String,
+    /// Distance Source to Detector, mm.
+    pub distance_source_to_detector: String,
     pub instance_number: String,
     /// Image Laterality, or else Laterality.
     pub laterality: String,
@@ -103,6 +110,10 @@ pub(crate) fn metadata(file: &File) -> Result<Metadata, Error> {
         modality: text(0x0008_0060),
         body_part: text(0x0018_0015),
         view_position: text(0x0018_5101),
+        kvp: text(0x0018_0060),
+        exposure: text(0x0018_1152),
+        exposure_in_uas: text(0x0018_1153),
+        distance_source_to_detector: text(0x0018_1110),
         instance_number: text(0x0020_0013),
         laterality: laterality.unwrap_or_else(|| text(0x0020_0060)),
         patient_orientation: text(0x0020_0020),

@@ -157,6 +157,14 @@ impl Object {
     /// What differs between the two classes: PS3.3 C.8.11.1 to C.8.11.5, and C.8.1.1.
     fn image(&mut self, frame: &Frame, m: &Metadata, dx: bool) {
         self.text(tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
+        self.optional(tags::KVP, VR::DS, &m.kvp);
+        self.optional(tags::EXPOSURE, VR::IS, &m.exposure);
+        self.optional(tags::EXPOSURE_INU_AS, VR::IS, &m.exposure_in_uas);
+        self.optional(
+            tags::DISTANCE_SOURCE_TO_DETECTOR,
+            VR::DS,
+            &m.distance_source_to_detector,
+        );
         if !dx {
             self.text(tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY");
             self.text(tags::BODY_PART_EXAMINED, VR::CS, &m.body_part);

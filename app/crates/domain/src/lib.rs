@@ -20,6 +20,6 @@ pub use finding::{
 pub use ids::{AccountId, JobId, SeriesUid, SiteId, SopUid, StudyUid, Timestamp};
 pub use study::{
     ImageRow, Page, PersonName, QuarantineItem, ResultSummary, SavedView, SortDirection, StudyDetail, StudyQuery,
-    StudyRow, StudySort, StudyState,
+    StudyRow, StudySort, StudyState, Technique,
 };
 pub use viewing::{BoxStyle, Command, EarlierStudy, HeatMap, HipBox, Tool, ViewerOptions, ViewerState};

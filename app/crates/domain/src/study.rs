@@ -217,6 +217,16 @@ pub struct Page<T> {
     pub total: u64,
 }
 
+/// How an image was taken, as far as its file says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Technique {
+    /// Peak kilovoltage.
+    pub kvp: Option<f64>,
+    /// Tube current times time.
+    pub exposure_mas: Option<f64>,
+    pub distance_source_to_detector_mm: Option<f64>,
+}
+
 /// One image of a study with its reading.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImageRow {
@@ -225,6 +235,7 @@ pub struct ImageRow {
     pub modality: String,
     pub body_part: String,
     pub view_position: String,
+    pub technique: Technique,
     pub instance_number: String,
     pub rows: u32,
     pub columns: u32,

@@ -40,6 +40,7 @@ fn instance(n: usize) -> NewInstance {
         modality: "DX".into(),
         body_part: "PELVIS".into(),
         view_position: "AP".into(),
+        technique: domain::Technique::default(),
         instance_number: "1".into(),
         rows: 2500,
         columns: 3000,

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use domain::{
-    AccountId, Answer, AnswerValue, ImageReading, ImageRow, SeriesUid, SiteId, SopUid, StudyDetail, StudyUid, Timestamp,
+    AccountId, Answer, AnswerValue, ImageReading, ImageRow, SeriesUid, SiteId, SopUid, StudyDetail, StudyUid,
+    Technique, Timestamp,
 };
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -38,6 +39,11 @@ impl Db {
                     modality: image.modality,
                     body_part: image.body_part,
                     view_position: image.view_position,
+                    technique: Technique {
+                        kvp: image.kvp,
+                        exposure_mas: image.exposure_mas,
+                        distance_source_to_detector_mm: image.distance_source_to_detector_mm,
+                    },
                     instance_number: image.instance_number,
                     rows: u32::try_from(image.rows).unwrap_or(0),
                     columns: u32::try_from(image.columns).unwrap_or(0),

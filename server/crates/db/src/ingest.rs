@@ -1,6 +1,6 @@
 //! Instances as they arrive.
 
-use domain::{PersonName, SeriesUid, SiteId, SopUid, StudyState, StudyUid, Timestamp};
+use domain::{PersonName, SeriesUid, SiteId, SopUid, StudyState, StudyUid, Technique, Timestamp};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::connection::Db;
@@ -9,7 +9,7 @@ use crate::study_state::{find_study, store_study};
 use crate::{Result, to_i64, to_u64};
 
 /// An instance whose bytes are safe on disk and that now gets its row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NewInstance {
     pub study_uid: StudyUid,
     pub series_uid: SeriesUid,
@@ -28,6 +28,7 @@ pub struct NewInstance {
     pub modality: String,
     pub body_part: String,
     pub view_position: String,
+    pub technique: Technique,
     pub instance_number: String,
     pub rows: u32,
     pub columns: u32,
@@ -157,6 +158,9 @@ impl Db {
             modality: Set(new.modality),
             body_part: Set(new.body_part),
             view_position: Set(new.view_position),
+            kvp: Set(new.technique.kvp),
+            exposure_mas: Set(new.technique.exposure_mas),
+            distance_source_to_detector_mm: Set(new.technique.distance_source_to_detector_mm),
             instance_number: Set(new.instance_number),
             rows: Set(i64::from(new.rows)),
             columns: Set(i64::from(new.columns)),

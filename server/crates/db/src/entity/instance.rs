@@ -22,6 +22,9 @@ pub struct Model {
     pub door: String,
     pub received_at: i64,
     pub reading_id: Option<i64>,
+    pub kvp: Option<f64>,
+    pub exposure_mas: Option<f64>,
+    pub distance_source_to_detector_mm: Option<f64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

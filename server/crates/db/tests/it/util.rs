@@ -50,6 +50,7 @@ pub fn instance(study: &str, sop: &str, received_at: i64) -> NewInstance {
         modality: "DX".into(),
         body_part: "PELVIS".into(),
         view_position: "AP".into(),
+        technique: domain::Technique::default(),
         instance_number: "1".into(),
         rows: 2500,
         columns: 3000,
