@@ -404,6 +404,8 @@ async fn an_exported_cohort_is_trained_on_and_evaluated_as_it_is() {
     assert!(said.contains("Radiologist's report: sensitivity 1.000 ("), "{said}");
     let page = std::fs::read_to_string(at("report/report.html")).unwrap();
     assert!(page.contains("the test set of cohort hips.csv: 4 hips of 2 patients"));
+    assert!(page.contains("Worst errors") && page.contains("Class activation of picture"));
+    assert!(page.contains("keep this report as you keep them"));
     let metrics: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(at("report/metrics.json")).unwrap()).unwrap();
     let first = &metrics["whole"][0];

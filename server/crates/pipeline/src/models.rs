@@ -312,7 +312,7 @@ impl ModelFolder {
     }
 
     /// The weights file's bytes, their SHA-256 checked against the metadata.
-    fn read_weights(&self, metadata: &Metadata) -> Result<Vec<u8>, Error> {
+    pub(crate) fn read_weights(&self, metadata: &Metadata) -> Result<Vec<u8>, Error> {
         let path = self.weights();
         let bytes = std::fs::read(&path).map_err(Error::file(&path))?;
         let found = sha256(&bytes);

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pipeline::nn::{Architecture, DenseNetConfig, PlainConfig};
-use pipeline::train::{Augment, Data, Fit, Progress, Rehearsal, TrainConfig, simulate, train};
-use pipeline::{Error, ModelFolder, NetworkName};
+use pipeline::train::{Augment, Data, Fit, Progress, Rehearsal, Source, TrainConfig, simulate, train, train_on};
+use pipeline::{DeviceChoice, Error, ModelFolder, NetworkName};
 
 fn config(network: Architecture, side: usize) -> TrainConfig {
     TrainConfig {
@@ -180,6 +180,46 @@ fn training_goes_on_to_the_same_curve_where_it_stopped() {
         let drawn = std::fs::read_to_string(folder.picture()).unwrap();
         assert!(drawn.starts_with("<svg") && drawn.contains("<polyline"));
     }
+}
+
+#[test]
+fn a_run_begins_from_given_weights() {
+    let _alone = alone();
+    let cache = tempfile::tempdir().unwrap();
+    let (first, second, third) = (
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+    );
+    let name = NetworkName::Frontal;
+    let config = frontal();
+    let source = Source::simulated(name, &config, Some(cache.path()), &mut |_| {}).unwrap();
+    let run = |config: &TrainConfig, from: Option<&Path>, out: &Path| {
+        let mut losses = Vec::new();
+        let metadata = train_on(name, config, &source, from, out, DeviceChoice::Cpu, &mut |progress| {
+            if let Progress::Epoch { loss, .. } = progress {
+                losses.push(loss);
+            }
+        });
+        metadata.map(|metadata| (metadata, losses))
+    };
+    let (from_chance, before) = run(&config, None, first.path()).unwrap();
+    let (went_on, after) = run(&config, Some(first.path()), second.path()).unwrap();
+    assert!(after[0] < before[0], "{after:?} begins where {before:?} ended");
+    assert!(went_on.training.contains(&from_chance.sha256), "{}", went_on.training);
+    assert!(!from_chance.training.contains("begun from"), "{}", from_chance.training);
+    // Weights of another shape are refused by name, and nothing is written.
+    let wider = PlainConfig {
+        width: 12,
+        ..PlainConfig::frontal()
+    };
+    let other = TrainConfig {
+        network: Architecture::Plain(wider),
+        ..config
+    };
+    let refused = run(&other, Some(first.path()), third.path()).unwrap_err();
+    assert!(matches!(refused, Error::Architecture { .. }), "{refused}");
+    assert!(!ModelFolder::of(third.path(), name).weights().exists());
 }
 
 #[test]

@@ -72,13 +72,22 @@ fn a_training_step_goes_as_on_the_cpu() {
 
     // A step on the CPU, so that both go on from the same weights: an epoch is one batch here.
     let first = tempfile::tempdir().unwrap();
-    train_on(name, &config, &source, first.path(), DeviceChoice::Cpu, &mut |_| {}).unwrap();
+    train_on(
+        name,
+        &config,
+        &source,
+        None,
+        first.path(),
+        DeviceChoice::Cpu,
+        &mut |_| {},
+    )
+    .unwrap();
     config.fit.epochs = 2;
     let stepped = |device| -> (f64, Validation) {
         let out = tempfile::tempdir().unwrap();
         copy(first.path(), out.path());
         let mut seen = None;
-        train_on(name, &config, &source, out.path(), device, &mut |progress| {
+        train_on(name, &config, &source, None, out.path(), device, &mut |progress| {
             if let Progress::Epoch {
                 epoch,
                 loss,

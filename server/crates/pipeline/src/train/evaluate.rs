@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cohort::{Cohort, CohortImage, HipLabel, ReadFrame, Set};
 use super::data::true_hips;
+use super::fit::PREVALENCE;
 use crate::analyse::LEAST_INSIDE;
 use crate::preprocess::inside;
 use crate::{Error, ModelFolder, Models, NetworkName};
@@ -29,7 +30,7 @@ use crate::{Error, ModelFolder, Models, NetworkName};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvaluateConfig {
-    /// Hips without metal, at least; the paper's test set has 3,354.
+    /// Hips without metal; the paper's test set has 3,354. As many of them are fractured as of the paper's, 348 of 3,354.
     pub hips: usize,
     /// Columns at which each picture is rendered; fewer are faster, and the networks' inputs are smaller still.
     pub columns: usize,
@@ -58,6 +59,51 @@ const BARS: [(BarFigure, f64); 5] = [
     (BarFigure::Coverage, 0.98),
     (BarFigure::Jaccard, 0.87),
 ];
+
+/// Hips without metal that are still wanted.
+struct Wanted {
+    fractured: usize,
+    sound: usize,
+}
+
+impl Wanted {
+    fn new(hips: usize) -> Self {
+        let fractured = (hips as f64 * PREVALENCE).round() as usize;
+        Self {
+            fractured,
+            sound: hips - fractured,
+        }
+    }
+
+    fn of(&mut self, hip: &ScoredHip) -> &mut usize {
+        if hip.fracture {
+            &mut self.fractured
+        } else {
+            &mut self.sound
+        }
+    }
+
+    /// Counts a hip that is wanted. Metal is welcome, and counts for nothing.
+    fn take(&mut self, hip: &ScoredHip) -> bool {
+        if hip.metal {
+            return true;
+        }
+        let left = self.of(hip);
+        let wanted = *left > 0;
+        *left -= usize::from(wanted);
+        wanted
+    }
+
+    /// Whether a patient's hips are of a kind that is wanted: a fractured one, or else sound ones.
+    fn patient(&mut self, hips: &[(ScoredHip, HumanCall, Place)]) -> bool {
+        let fractured = hips.iter().any(|(hip, ..)| hip.fracture);
+        if fractured { self.fractured > 0 } else { self.sound > 0 }
+    }
+
+    fn left(&self) -> usize {
+        self.fractured + self.sound
+    }
+}
 
 /// Studies that are read at once.
 const BATCH: usize = 16;
@@ -99,9 +145,9 @@ pub fn evaluate(
     let rules = Rules::standard().map_err(|e| Error::Config(format!("rules for reports: {e}")))?;
     let mut set = empty(models, config);
     let (mut human, mut places) = (Vec::new(), Vec::new());
-    let mut done = 0;
+    let mut left = Wanted::new(config.hips);
     let mut next = 0;
-    while done < config.hips && next < PATIENTS {
+    while left.left() > 0 && next < PATIENTS {
         let last = (next + BATCH as u32).min(PATIENTS);
         let part: Vec<_> = (next..last)
             .into_par_iter()
@@ -114,12 +160,17 @@ pub fn evaluate(
         next = last;
         for found in part {
             let Read { images, hips } = found.map_err(Error::Config)?;
-            if done >= config.hips {
+            if left.left() == 0 {
                 break;
+            }
+            if !left.patient(&hips) {
+                continue;
             }
             set.images.extend(images);
             for (hip, call, place) in hips {
-                done += usize::from(!hip.metal);
+                if !left.take(&hip) {
+                    continue;
+                }
                 human.push(HumanCall {
                     hip: set.hips.len(),
                     ..call
@@ -128,7 +179,7 @@ pub fn evaluate(
                 set.hips.push(hip);
             }
         }
-        progress(done.min(config.hips), config.hips);
+        progress(config.hips - left.left(), config.hips);
     }
     set.data.tested_on = format!(
         "{} hips of {} patients of a simulated emergency department, a first reported study each (seed {})",
@@ -142,9 +193,11 @@ pub fn evaluate(
     );
     set.human = Some(human);
     for hip in set.worst_errors(config.gallery) {
-        if let Some(picture) = gallery(models, &archive, hip, &set.hips[hip], &places[hip]).map_err(Error::Config)? {
-            set.gallery.push(picture);
-        }
+        let place = &places[hip];
+        let case = archive.case(&place.image);
+        let crop = imaging::present(&case.render_region(place.crop, GALLERY_SIDE, GALLERY_SIDE), None);
+        let picture = gallery(models, &crop, place.side, hip, &set.hips[hip]).map_err(Error::Config)?;
+        set.gallery.extend(picture);
     }
     Ok(set)
 }
@@ -230,6 +283,8 @@ pub fn evaluate_cohort(
     let mut set = blank(models, chosen_on);
     let mut human = Vec::new();
     let mut skipped: BTreeMap<String, usize> = BTreeMap::new();
+    // Where each hip of the set can be read again: its picture and its crop there.
+    let mut places: Vec<(&CohortImage, Side, [f32; 4])> = Vec::new();
     let (mut done, wanted) = (0, images.len());
     for part in images.chunks(BATCH) {
         let found: Vec<Result<(f32, Vec<Judged>), String>> = part
@@ -279,6 +334,7 @@ pub fn evaluate_cohort(
                         fracture,
                     });
                 }
+                places.push((*image, hip.side, judged.crop));
                 set.hips.push(ScoredHip {
                     id: format!("{name} {}", hip.side.as_str()),
                     patient: format!("patient {}", patients.get(image.patient.as_str()).unwrap_or(&0)),
@@ -335,6 +391,19 @@ pub fn evaluate_cohort(
                 .to_owned(),
         );
         set.human = Some(human);
+    }
+    for hip in set.worst_errors(EvaluateConfig::default().gallery) {
+        let (image, side, crop) = places[hip];
+        let picture = frame(&image.file).and_then(|read| {
+            let crop = imaging::present(&read, None).resample(crop, GALLERY_SIDE, GALLERY_SIDE);
+            gallery(models, &crop, side, hip, &set.hips[hip])
+        });
+        set.gallery.extend(picture.map_err(Error::Config)?);
+    }
+    if !set.gallery.is_empty() && !cohort.simulated {
+        set.data
+            .notes
+            .push("The gallery shows pictures of patients: keep this report as you keep them.".to_owned());
     }
     Ok(set)
 }
@@ -513,21 +582,19 @@ fn known(truth: &Truth, hip: &HipTruth) -> ScoredHip {
 /// From here a fracture counts as displaced, mm (a prior).
 const DISPLACED_MM: f32 = 4.0;
 
-/// A hip's crop, and the same with what the fracture network's score rests on.
+/// A hip's crop of `GALLERY_SIDE` pixels, and the same with what the fracture network's score rests on.
 fn gallery(
     models: &Models,
-    archive: &Archive,
+    crop: &GreyImage,
+    side: Side,
     index: usize,
     hip: &ScoredHip,
-    place: &Place,
 ) -> Result<Option<GalleryPicture>, String> {
-    let case = archive.case(&place.image);
-    let image = imaging::present(&case.render_region(place.crop, GALLERY_SIDE, GALLERY_SIDE), None);
     let whole = [0.0, 0.0, GALLERY_SIDE as f32, GALLERY_SIDE as f32];
-    let Some(map) = models.activation(&image, (place.side, whole))? else {
+    let Some(map) = models.activation(crop, (side, whole))? else {
         return Ok(None);
     };
-    let grey: Vec<u8> = stretched(&image);
+    let grey: Vec<u8> = stretched(crop);
     let map = map.resample(
         [0.0, 0.0, map.width as f32, map.height as f32],
         GALLERY_SIDE,
@@ -546,6 +613,7 @@ fn gallery(
         .collect();
     let truth = match (&hip.kind, hip.visibility) {
         (Some(kind), Some(visibility)) => format!("{kind}, visibility {visibility:.2}"),
+        _ if hip.fracture => "fracture".to_owned(),
         _ => "no fracture".to_owned(),
     };
     Ok(Some(GalleryPicture {
@@ -606,4 +674,28 @@ pub fn record(models: &Path, found: &Metrics) -> Result<(), Error> {
         folder.write_metadata(&metadata)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_set_is_fractured_as_often_as_the_papers() {
+        let mut wanted = Wanted::new(3354);
+        assert_eq!((wanted.fractured, wanted.sound), (348, 3006));
+        let hip = |fracture, metal| ScoredHip {
+            fracture,
+            metal,
+            ..ScoredHip::default()
+        };
+        assert!(wanted.take(&hip(false, true)), "metal counts for nothing");
+        assert_eq!(wanted.left(), 3354);
+        for _ in 0..348 {
+            assert!(wanted.take(&hip(true, false)) && wanted.take(&hip(false, false)));
+        }
+        assert!(!wanted.take(&hip(true, false)), "no fracture too many");
+        assert!(wanted.take(&hip(false, false)));
+        assert_eq!((wanted.fractured, wanted.sound), (0, 2657));
+    }
 }

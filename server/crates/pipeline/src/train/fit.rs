@@ -20,7 +20,8 @@ use super::data::MARGIN;
 use super::{Augment, Label, Sample, SampleSet, TrainConfig, simulate};
 use crate::analyse::sigmoid;
 use crate::models::{
-    DeviceChoice, Metadata, ModelFolder, OperatingPoints, SelfTest, open_device, save_weights, self_test_input,
+    DeviceChoice, Metadata, ModelFolder, OperatingPoints, SelfTest, network_from_bytes, open_device, save_weights,
+    self_test_input,
 };
 use crate::nn::{Architecture, Network};
 use crate::preprocess::{self, Hips, centre, stretch};
@@ -87,6 +88,9 @@ struct State {
     best: Option<f64>,
     best_epoch: usize,
     seconds: f64,
+    /// SHA-256 of the weights that the run began from; nothing: from chance.
+    #[serde(default)]
+    begun_from: Option<String>,
     /// With which the checkpoint was made; absent in old ones.
     #[serde(default)]
     config: Option<TrainConfig>,
@@ -138,10 +142,11 @@ pub fn train(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Metadata, Error> {
     let source = Source::simulated(name, config, cache, progress)?;
-    train_on(name, config, &source, out, DeviceChoice::Cpu, progress)
+    train_on(name, config, &source, None, out, DeviceChoice::Cpu, progress)
 }
 
-/// Trains one network into `out/<network>` and gives its metadata.
+/// Trains one network into `out/<network>` and gives its metadata; from chance, or from the weights in the models folder
+/// `from`, as a hospital does that has too few pictures of its own to begin anew.
 ///
 /// After each epoch a checkpoint lies in `out/<network>/checkpoint`, from which the same call goes on, to the same
 /// numbers as a run that was not stopped; whenever the validation figure is the best so far, weights, metadata and
@@ -149,11 +154,13 @@ pub fn train(
 /// `training.svg` draws it.
 ///
 /// # Errors
-/// Where a file cannot be read or written, the device cannot be opened, a set is empty, or training diverges.
+/// Where a file cannot be read or written, the device cannot be opened, a set is empty, the weights to begin from belong
+/// to another architecture, or training diverges.
 pub fn train_on(
     name: NetworkName,
     config: &TrainConfig,
     source: &Source,
+    from: Option<&Path>,
     out: &Path,
     device: DeviceChoice,
     progress: &mut dyn FnMut(Progress),
@@ -187,6 +194,12 @@ pub fn train_on(
         if state.config.as_ref().is_some_and(|before| before != config) {
             tracing::warn!(network = %name, "the checkpoint was made with another configuration: the curve has a bend");
         }
+    } else if let Some(models) = from {
+        let begun = ModelFolder::of(models, name);
+        let metadata = begun.read_metadata()?;
+        let bytes = begun.read_weights(&metadata)?;
+        network = network_from_bytes(name.as_str(), &config.network, bytes, &begun.weights(), &device)?;
+        state.begun_from = Some(metadata.sha256);
     }
     state.config = Some(config.clone());
     trim_log(&folder, state.epoch)?;
@@ -654,7 +667,7 @@ fn write_model(
             }
         ),
         training: format!(
-            "profile {}: epoch {} of at most {}, {}{} {unit}, batch {}, Adam {}, {:.0} minutes on {}",
+            "profile {}: epoch {} of at most {}, {}{} {unit}, batch {}, Adam {}, {:.0} minutes on {}{}",
             config.profile,
             state.epoch,
             config.fit.epochs,
@@ -663,7 +676,11 @@ fn write_model(
             config.fit.batch,
             config.fit.learning_rate,
             state.seconds / 60.0,
-            if *device == Device::flex() { "a CPU" } else { "a GPU" }
+            if *device == Device::flex() { "a CPU" } else { "a GPU" },
+            match &state.begun_from {
+                Some(sha256) => format!(", begun from the weights with SHA-256 {sha256}"),
+                None => String::new(),
+            }
         ),
         data: format!(
             "{}: {} {unit} for training, {} for validation",

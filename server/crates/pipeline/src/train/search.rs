@@ -220,7 +220,7 @@ pub fn run(
             source = Some((run.config.data.clone(), samples(&run.config, progress)?));
         }
         let Some((_, source)) = &source else { continue };
-        let outcome = match train_on(search.network, &run.config, source, &folder, device, progress) {
+        let outcome = match train_on(search.network, &run.config, source, None, &folder, device, progress) {
             Ok(metadata) => {
                 let log = ModelFolder::of(&folder, search.network).log();
                 let text = std::fs::read_to_string(&log).map_err(Error::file(&log))?;
