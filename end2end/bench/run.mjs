@@ -188,6 +188,39 @@ try {
     return { ...times, frames, zero };
   }
 
+  /** While the lossless picture is dragged: milliseconds that the page's own thread works on each frame, and those between
+   * two frames; ascending. */
+  async function dragged(key) {
+    const { context, page } = await open(shentonUrl, { storageState: state });
+    await page.locator('main[data-ready=true]').waitFor();
+    await page.locator('table.worklist tbody td.patient a').first().click();
+    await page.waitForFunction(() => window.heard.some((told) => told.state === 'lossless' && told.painted), undefined, { timeout: 120_000 });
+    await page.evaluate(() => {
+      const plain = window.requestAnimationFrame.bind(window);
+      window.spent = [];
+      window.frames = [];
+      window.requestAnimationFrame = (call) => plain((now) => {
+        const begun = performance.now();
+        call(now);
+        window.spent.push(performance.now() - begun);
+        window.frames.push(now);
+      });
+    });
+    const box = await page.locator('canvas.viewer-overlay').boundingBox();
+    const at = (turn) => [box.x + box.width * (0.5 + 0.2 * Math.sin(turn)), box.y + box.height * (0.5 + 0.2 * Math.cos(turn))];
+    if (key) await page.keyboard.down(key);
+    await page.mouse.move(...at(0));
+    await page.mouse.down();
+    for (let step = 1; step <= 240; step++) await page.mouse.move(...at(step / 20));
+    await page.mouse.up();
+    if (key) await page.keyboard.up(key);
+    const [spent, frames] = await page.evaluate(() => [window.spent, window.frames]);
+    await context.close();
+    if (spent.length < 30) throw new Error(`only ${spent.length} frames while dragging`);
+    const between = frames.slice(1).map((frame, i) => frame - frames[i]);
+    return [spent, between].map((values) => values.sort((a, b) => a - b));
+  }
+
   const kinds = [
     ['Shenton', () => shenton(false)],
     ['Cornerstone3D, byte ranges of 64 kB (2 stages)', () => cornerstone('ranges', false)],
@@ -209,6 +242,12 @@ try {
     const size = name === 'Shenton' ? own : frames.picture.length;
     return `| ${name} | ${(size / 1e6).toFixed(2)} MB | ${middle(first).toFixed(0)} ms (${span(first)}) | ${middle(lossless).toFixed(0)} ms (${span(lossless)}) |`;
   });
+  const said = (values) => `${middle(values).toFixed(1)} ms (95th percentile ${values[Math.floor(values.length * 0.95)].toFixed(1)})`;
+  const drags = [];
+  for (const [name, key] of [['windowed', null], ['panned', 'Shift']]) {
+    const [spent, between] = await dragged(key);
+    drags.push(`| ${name} | ${said(spent)} | ${said(between)} |`);
+  }
   const version = (name) => JSON.parse(readFileSync(join(PACKAGES, name, 'package.json'))).version;
   writeFileSync(join(HERE, 'results.md'), `Median of ${RUNS} runs (least to most), from asking for the picture to its appearance; ${SIDE} × ${SIDE} pixels of 16 bits,
 Chromium ${browser.version()} without a graphics card, its preset "Fast 4G" (${(LINE.downloadThroughput * 8 / 1e6).toFixed(1)} Mbit/s,
@@ -217,6 +256,12 @@ ${LINE.latency} ms), ${cpus().length} processor cores; Cornerstone3D ${version('
 | viewer | file | first picture | lossless |
 |---|---|---|---|
 ${rows.join('\n')}
+
+The same picture dragged with the mouse, drawn by Chromium's software WebGL; a screen of 60 frames a second leaves 16.7 ms.
+
+| | page's own thread, a frame | between two frames |
+|---|---|---|
+${drags.join('\n')}
 `);
   console.log(readFileSync(join(HERE, 'results.md'), 'utf8'));
 

@@ -1,6 +1,6 @@
 //! Real and simulated pelves side by side, and a table that compares them.
 //!
-//! `contact_sheet OUT.png [CORPUS_DIR|-] [COUNT] [SHOWN] [CELL]`: the corpus holds `radiographs/pelvis/*.png` and
+//! `contact_sheet OUT.png [CORPUS_DIR|-] [COUNT] [SHOWN] [CELL] [CONFIG-JSON]`: the corpus holds `radiographs/pelvis/*.png` and
 //! `radiographs/pelvis.csv`; without it only simulated pictures are shown, and so is the sheet of the README. COUNT
 //! pictures are simulated for the table, SHOWN of them stand in the sheet, CELL pixels wide each.
 
@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use imaging::GreyImage;
 use phantom::{Case, Config, Request, View};
 
+/// Columns of a simulated picture before it is made as small as the table wants it, as a film is.
+const RENDERED: usize = 1536;
 const CELL: usize = 300;
 const SHOWN: usize = 24;
 const COLUMNS: usize = 6;
@@ -38,13 +40,15 @@ fn quantiles(mut values: Vec<f32>, shares: &[f32]) -> Vec<f32> {
         .collect()
 }
 
-/// Slope of log power over log frequency along rows, between two frequencies (cycles a pixel).
-fn slope(picture: &GreyImage, low: f32, high: f32) -> f32 {
-    const N: usize = 256;
+/// Samples of a row whose spectrum is taken.
+const N: usize = 256;
+
+/// Power along rows of the picture's middle by frequency, in steps of 1/256 cycles a pixel; `None` where it is too small.
+fn spectrum(picture: &GreyImage) -> Option<[f64; N / 2]> {
     if picture.width < N || picture.height < 64 {
-        return f32::NAN;
+        return None;
     }
-    let mut power = [0.0_f64; N / 2];
+    let (mut power, mut rows) = ([0.0_f64; N / 2], 0.0);
     let left = (picture.width - N) / 2;
     for row in (picture.height / 4..picture.height * 3 / 4).step_by(4) {
         let line = &picture.data[row * picture.width + left..][..N];
@@ -59,11 +63,29 @@ fn slope(picture: &GreyImage, low: f32, high: f32) -> f32 {
             }
             *p += re * re + im * im;
         }
+        rows += 1.0;
     }
-    let points: Vec<(f64, f64)> = (1..N / 2)
+    Some(power.map(|p| p / rows))
+}
+
+/// Logarithms of frequency and power between two frequencies, cycles a pixel.
+fn between(power: &[f64; N / 2], low: f32, high: f32) -> Vec<(f64, f64)> {
+    (1..N / 2)
         .filter(|k| (*k as f32 / N as f32) >= low && (*k as f32 / N as f32) < high)
         .map(|k| ((k as f64).ln(), (power[k] + 1e-12).ln()))
-        .collect();
+        .collect()
+}
+
+/// Decades of mean power.
+fn decades(power: &[f64; N / 2], low: f32, high: f32) -> f32 {
+    let points = between(power, low, high);
+    let mean = points.iter().map(|p| p.1.exp()).sum::<f64>() / points.len() as f64;
+    mean.log10() as f32
+}
+
+/// Slope of log power over log frequency.
+fn slope(power: &[f64; N / 2], low: f32, high: f32) -> f32 {
+    let points = between(power, low, high);
     let n = points.len() as f64;
     let (mx, my) = (
         points.iter().map(|p| p.0).sum::<f64>() / n,
@@ -107,14 +129,14 @@ fn real(corpus: &Path) -> Vec<Film> {
         .collect()
 }
 
-fn simulated(count: u64, width: usize) -> Vec<Film> {
+fn simulated(config: &Config, count: u64, width: usize) -> Vec<Film> {
     (0..count)
         .map(|i| {
             let request = Request {
                 view: Some(View::FrontalPelvis),
                 ..Request::default()
             };
-            let case = Case::draw(&Config::default(), &request, 10_000 + i);
+            let case = Case::draw(config, &request, 10_000 + i);
             let truth = case.truth();
             Film {
                 picture: imaging::present(&case.render_scaled(width), None),
@@ -123,6 +145,53 @@ fn simulated(count: u64, width: usize) -> Vec<Film> {
             }
         })
         .collect()
+}
+
+/// Grey outside the shaft, of its lateral cortex and inside it, just above the lower end of a femur's box, where the
+/// boxes' centres lie `distance` apart: means over rows. The edge is where grey rises most.
+fn shaft(p: &GreyImage, b: [f32; 4], left: bool, distance: f32) -> Option<[f32; 3]> {
+    let at = |x: f32, y: usize| {
+        let x = x.round();
+        (x >= 0.0 && x < p.width as f32).then(|| p.data[y * p.width + x as usize])
+    };
+    let (wide, tall) = (b[2] - b[0], b[3] - b[1]);
+    // Inwards from the lateral side of the box.
+    let inwards = if left { 1.0 } else { -1.0 };
+    let start = if left { b[0] } else { b[2] } - inwards * 0.1 * wide;
+    let (mut sum, mut rows) = ([0.0_f32; 3], 0.0_f32);
+    let last = ((b[1] + 0.97 * tall) as usize).min(p.height.saturating_sub(1));
+    for y in (b[1] + 0.84 * tall) as usize..last {
+        let mean = |from: f32, to: f32| {
+            let steps = ((to - from).abs().ceil() as usize).max(1);
+            let values: Vec<f32> = (0..=steps)
+                .filter_map(|i| at(from + (to - from) * i as f32 / steps as f32, y))
+                .collect();
+            (values.len() == steps + 1).then(|| values.iter().sum::<f32>() / values.len() as f32)
+        };
+        let rise = |step: usize| {
+            let x = start + inwards * step as f32;
+            Some(at(x + inwards * 2.0, y)? - at(x - inwards * 2.0, y)?)
+        };
+        let steps = (0.5 * wide) as usize;
+        let best = (0..steps)
+            .filter_map(|step| Some((rise(step)?, step)))
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        let Some((_, step)) = best else { continue };
+        let edge = start + inwards * step as f32;
+        let go = |share: f32| edge + inwards * share * distance;
+        let outside = mean(go(-0.03), go(-0.012));
+        let inside = mean(go(0.045), go(0.075));
+        let peak = (0..=(0.03 * distance) as usize)
+            .filter_map(|step| at(edge + inwards * step as f32, y))
+            .fold(0.0, f32::max);
+        if let (Some(outside), Some(inside)) = (outside, inside) {
+            for (sum, value) in sum.iter_mut().zip([outside, peak, inside]) {
+                *sum += value;
+            }
+            rows += 1.0;
+        }
+    }
+    (rows > 3.0).then(|| sum.map(|value| value / rows * 255.0))
 }
 
 fn table(name: &str, films: &[Film]) {
@@ -176,18 +245,40 @@ fn table(name: &str, films: &[Film]) {
                 .collect(),
         );
     }
+    let shafts: Vec<[f32; 3]> = small
+        .iter()
+        .zip(films)
+        .filter(|(_, film)| film.boxes.len() == 2)
+        .flat_map(|(p, film)| {
+            let k = p.width as f32 / film.size[0];
+            let mut boxes: Vec<[f32; 4]> = film.boxes.iter().map(|b| b.map(|v| v * k)).collect();
+            boxes.sort_by(|a, b| a[0].total_cmp(&b[0]));
+            let distance = (boxes[1][0] + boxes[1][2] - boxes[0][0] - boxes[0][2]) * 0.5;
+            [shaft(p, boxes[0], true, distance), shaft(p, boxes[1], false, distance)]
+        })
+        .flatten()
+        .collect();
     show(
-        "power slope, 0.01-0.05 cycles/px",
-        small.iter().map(|p| slope(p, 0.01, 0.05)).collect(),
+        "shaft: cortex over outside",
+        shafts.iter().map(|[o, p, _]| p - o).collect(),
     );
     show(
-        "power slope, 0.05-0.2",
-        small.iter().map(|p| slope(p, 0.05, 0.2)).collect(),
+        "shaft: cortex over inside",
+        shafts.iter().map(|[_, p, i]| p - i).collect(),
     );
-    show(
-        "power slope, 0.2-0.5",
-        small.iter().map(|p| slope(p, 0.2, 0.5)).collect(),
-    );
+    let spectra: Vec<[f64; N / 2]> = small.iter().filter_map(spectrum).collect();
+    for (low, high) in [(0.01, 0.05), (0.05, 0.2), (0.2, 0.5)] {
+        show(
+            &format!("power slope, {low}-{high} cycles/px"),
+            spectra.iter().map(|p| slope(p, low, high)).collect(),
+        );
+    }
+    for (low, high) in [(0.01, 0.05), (0.05, 0.1), (0.1, 0.2), (0.2, 0.5)] {
+        show(
+            &format!("log10 power, {low}-{high} cycles/px"),
+            spectra.iter().map(|p| decades(p, low, high)).collect(),
+        );
+    }
     let pairs: Vec<(&Film, f32, [f32; 2])> = films
         .iter()
         .filter(|f| f.boxes.len() == 2)
@@ -240,7 +331,14 @@ fn main() {
     let mut number = |usual: usize| args.next().and_then(|c| c.parse().ok()).unwrap_or(usual);
     let (count, shown, cell) = (number(60), number(SHOWN), number(CELL));
     let real = corpus.map(|c| real(&c)).unwrap_or_default();
-    let simulated = simulated(count.max(1) as u64, 512);
+    let config: Config = match args.next() {
+        Some(json) => serde_json::from_str(&json).unwrap_or_else(|error| {
+            eprintln!("configuration: {error}");
+            std::process::exit(2);
+        }),
+        None => Config::default(),
+    };
+    let simulated = simulated(&config, count.max(1) as u64, RENDERED);
     table("real", &real);
     table("simulated", &simulated);
     // Rows take turns: real, simulated, real, ...

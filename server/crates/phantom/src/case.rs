@@ -11,8 +11,8 @@ use crate::anatomy::pelvis::Hemipelvis;
 use crate::anatomy::soft::Body;
 use crate::anatomy::spine::{self, ColumnPlan};
 use crate::anatomy::{knee, thorax};
-use crate::clutter::{Clutter, clutter};
-use crate::config::{Config, Normal};
+use crate::clutter::{Clutter, clutter, leads};
+use crate::config::{Config, Normal, SoftPriors};
 use crate::fracture::{Fracture, FractureKind, FractureRequest, Side};
 use crate::lanes::{ln, widest};
 use crate::math::{Draw, Pose, V3, hash, pixel_normal, v};
@@ -21,7 +21,7 @@ use crate::physics::{Spectrum, scatter, transmission};
 use crate::process::{Processing, Shutter, Tone};
 use crate::render::{BONE, Blob, FAT, Field, Grid, MUSCLE, STEEL, Scene, Stroke, TITANIUM, bands, blur};
 use crate::solid::{Cone, Grain, Group, Matter, Tube};
-use crate::text::Label;
+use crate::text::{Label, WORDS};
 use crate::truth::{ColumnTruth, Drawn, FractureTruth, HipTruth, LimbTruth, Sex, Truth, View};
 
 /// What a caller wants; `None` is drawn from the priors.
@@ -626,7 +626,7 @@ fn trunk(
     let half_width = (priors.hip_breadth.draw(&mut d) * 0.5 * (0.6 + 0.4 * body_mass)).max(half + 62.0);
     let half_depth = (half_width * 0.565 * d.gauss(1.0, 0.08)).clamp(78.0, 175.0);
     let fat = ((half_width - half - 68.0) * 0.75).clamp(8.0, 90.0);
-    let body = Body {
+    let mut body = Body {
         half_width,
         half_depth,
         waist: half_width * d.uniform(0.80, 0.97),
@@ -634,6 +634,7 @@ fn trunk(
         thigh_radius: (half_width * 0.50).min(150.0) * d.gauss(1.0, 0.05),
         half,
         spread: d.gauss(1.5, 3.0),
+        lean: [0.0; 2],
         male: person.sex == Sex::Male,
         pannus: if half_width > 205.0 && d.chance(0.5) {
             d.uniform(20.0, 90.0)
@@ -852,12 +853,16 @@ fn trunk(
         .then(&Pose::scale(size));
     let flesh = lying.then(&Pose::shift(patient.point(anchor) - lying.point(anchor)));
 
+    let usual = config.abduction.mean + body.spread * 0.5;
+    for hip in &hips {
+        body.lean[usize::from(hip.side.sign() > 0.0)] = hip.abduction - usual;
+    }
     let mut groups = vec![body.group().posed(&flesh)];
     let mut strokes = Vec::new();
     let mut blobs = Vec::new();
     let mut hip_truths = Vec::new();
     let mut s = Draw::new(request.person.unwrap_or(seed), stream::SPINE);
-    let sacrum = spine::sacrum(1.0, half * 1.26, person.cortex, person.cancellous * 0.9);
+    let sacrum = spine::sacrum(1.0, half * 1.26, person.cortex, person.cancellous * 1.3);
     groups.push(sacrum.posed(&patient));
     let wear = (old * s.uniform(0.0, 1.0)).min(1.0);
     let plan = ColumnPlan {
@@ -876,7 +881,11 @@ fn trunk(
     if spinal_metal {
         let first = s.below(2);
         let many = 2 + s.below(2);
-        let screws = metal::spinal(&column.centres[first..(first + many).min(column.centres.len())], &mut s);
+        let screws = metal::spinal(
+            &config.metal_shapes,
+            &column.centres[first..(first + many).min(column.centres.len())],
+            &mut s,
+        );
         groups.push(screws.posed(&patient));
     }
     groups.extend(column.groups.iter().map(|g| g.posed(&patient)));
@@ -922,7 +931,7 @@ fn trunk(
             cover,
             symphysis_gap: 4.7 + 2.0 * young,
             cortex: person.cortex * if hip.paget { 1.5 } else { 1.0 },
-            cancellous: person.cancellous * 0.95,
+            cancellous: person.cancellous * 1.35,
             sclerosis: if hip.arthritis >= 2 {
                 hip.arthritis as f32 * 0.6
             } else {
@@ -980,7 +989,7 @@ fn trunk(
         let room = hip.leg.then(&patient);
         let mut metal_box = None;
         if let Some(kind) = hip.metal {
-            let (moving, fixed) = metal::implant(kind, &hip.femur, &mut parts, socket, &mut m);
+            let (moving, fixed) = metal::implant(&config.metal_shapes, kind, &hip.femur, &mut parts, socket, &mut m);
             let placed = moving.iter().map(|g| g.posed(&room));
             let placed: Vec<Group> = placed
                 .chain(fixed.iter().map(|g| g.posed(&to_patient.then(&patient))))
@@ -1011,11 +1020,11 @@ fn trunk(
     let mut folds = false;
     if !matches!(view, View::LumbarSpine) || sideways == 0.0 {
         folds = skin(config, &body, &mut c, &spot_of, k * size, sideways == 0.0, &mut strokes);
-        bowel(view, &mut c, &spot_of, k * size, &mut blobs);
+        bowel(&config.soft, view, &mut c, &spot_of, k * size, &mut blobs);
     }
     let wired = c.chance(config.leads);
     if wired {
-        leads(&mut c, &mut strokes);
+        leads(&config.clutter_shapes, &mut c, &mut strokes);
     }
     let (mut arteries, mut catheter) = (false, false);
     if sideways == 0.0 && person.age > 55 && c.chance(config.calcified_arteries) {
@@ -1029,9 +1038,9 @@ fn trunk(
             ];
             strokes.push(Stroke {
                 points: curve(&course.map(|p| spot_of(p + v(c.gauss(0.0, 4.0), 0.0, 0.0)))),
-                half_width: 3.6 * k,
+                half_width: config.soft.artery_half_width * k,
                 material: BONE,
-                amount: c.uniform(0.2, 0.9),
+                amount: c.within(config.soft.artery_amount),
                 hollow: true,
             });
         }
@@ -1047,9 +1056,9 @@ fn trunk(
         ];
         strokes.push(Stroke {
             points: curve(&course.map(spot_of)),
-            half_width: 2.8 * k,
+            half_width: config.soft.catheter_half_width * k,
             material: BONE,
-            amount: 0.7,
+            amount: config.soft.catheter_amount,
             hollow: true,
         });
     }
@@ -1325,6 +1334,7 @@ fn skin(
     if !frontal {
         return false;
     }
+    let soft = &config.soft;
     let mut any = false;
     let wide = body.half_width;
     for side in [-1.0_f32, 1.0] {
@@ -1339,13 +1349,13 @@ fn skin(
             ];
             out.push(Stroke {
                 points: curve(&course.map(spot_of)),
-                half_width: c.uniform(1.0, 5.0) * k,
+                half_width: c.within(soft.groin_half_width) * k,
                 material: MUSCLE,
-                amount: -c.uniform(2.0, 11.0),
+                amount: c.within(soft.groin_amount),
                 hollow: false,
             });
         }
-        if c.chance(0.7) {
+        if c.chance(soft.buttock) {
             let low = -c.uniform(70.0, 130.0);
             let course = [
                 v(side * wide * 0.93, low + c.uniform(0.0, 45.0), -70.0),
@@ -1355,9 +1365,9 @@ fn skin(
             ];
             out.push(Stroke {
                 points: curve(&course.map(spot_of)),
-                half_width: c.uniform(1.2, 4.5) * k,
+                half_width: c.within(soft.buttock_half_width) * k,
                 material: MUSCLE,
-                amount: -c.uniform(2.0, 13.0),
+                amount: c.within(soft.buttock_amount),
                 hollow: false,
             });
         }
@@ -1365,62 +1375,34 @@ fn skin(
     any
 }
 
-/// Wires of an electrocardiogram, each from its electrode.
-fn leads(c: &mut Draw, out: &mut Vec<Stroke>) {
-    for _ in 0..1 + c.below(5) {
-        let mut points = vec![[c.gauss(0.0, 90.0), c.gauss(0.0, 90.0)]];
-        let mut heading: f32 = c.uniform(0.0, std::f32::consts::TAU);
-        for _ in 0..5 {
-            let last = points[points.len() - 1];
-            heading += c.gauss(0.0, 0.5);
-            points.push([last[0] + heading.cos() * 60.0, last[1] + heading.sin() * 60.0]);
-        }
-        let end = points[0];
-        out.push(Stroke {
-            points: curve(&points),
-            half_width: c.uniform(0.7, 1.6),
-            material: STEEL,
-            amount: c.uniform(0.1, 0.35),
-            hollow: false,
-        });
-        out.push(Stroke {
-            points: vec![end, [end[0] + 4.0, end[1] + 1.0]],
-            half_width: 5.0,
-            material: STEEL,
-            amount: 0.35,
-            hollow: true,
-        });
-    }
-}
-
 /// Gas and stool.
-fn bowel(view: View, c: &mut Draw, spot_of: &dyn Fn(V3) -> [f32; 2], k: f32, out: &mut Vec<Blob>) {
+fn bowel(soft: &SoftPriors, view: View, c: &mut Draw, spot_of: &dyn Fn(V3) -> [f32; 2], k: f32, out: &mut Vec<Blob>) {
     let much = if view == View::Abdomen {
-        2.2
+        soft.abdomen
     } else {
-        c.uniform(0.2, 1.3)
+        c.within(soft.filling)
     };
-    let loops = (c.uniform(3.0, 11.0) * much) as usize;
+    let loops = (c.within(soft.loops) * much) as usize;
     for _ in 0..loops {
         let middle = v(c.gauss(0.0, 72.0).clamp(-125.0, 125.0), c.uniform(35.0, 260.0), 15.0);
         let run = c.uniform(0.0, std::f32::consts::TAU);
-        let big = c.uniform(6.0, 17.0);
+        let big = c.within(soft.pocket_radius);
         for step in 0..1 + c.below(5) {
             let at = middle + v(run.cos(), run.sin(), 0.0) * (step as f32 * big * 1.15);
             out.push(Blob {
                 centre: spot_of(at),
                 radii: [big * c.uniform(0.7, 1.3) * k, big * c.uniform(0.6, 1.0) * k],
                 turn: run,
-                depth: big * c.uniform(0.7, 1.7),
+                depth: big * c.within(soft.pocket_depth),
             });
         }
     }
     // The rectum, in the middle of the pelvic ring.
-    if c.chance(0.75) {
+    if c.chance(soft.rectum) {
         let middle = v(c.gauss(0.0, 12.0), c.uniform(8.0, 52.0), -40.0);
         for _ in 0..2 + c.below(6) {
             let at = middle + v(c.gauss(0.0, 18.0), c.gauss(0.0, 14.0), 0.0);
-            let big = c.uniform(5.0, 22.0);
+            let big = c.within(soft.rectum_radius);
             out.push(Blob {
                 centre: spot_of(at),
                 radii: [big * k, big * c.uniform(0.5, 1.0) * k],
@@ -1430,12 +1412,12 @@ fn bowel(view: View, c: &mut Draw, spot_of: &dyn Fn(V3) -> [f32; 2], k: f32, out
         }
     }
     // Stool: many small pockets.
-    for _ in 0..c.below(6) {
+    for _ in 0..c.below(soft.stool_groups + 1) {
         let middle = v(c.gauss(0.0, 65.0).clamp(-120.0, 120.0), c.uniform(5.0, 170.0), 0.0);
         let (wide, tall) = (c.uniform(10.0, 32.0), c.uniform(10.0, 40.0));
         for _ in 0..40 + c.below(60) {
             let at = middle + v(c.gauss(0.0, wide * 0.6), c.gauss(0.0, tall * 0.6), 0.0);
-            let big = c.uniform(1.2, 4.2);
+            let big = c.within(soft.stool_radius);
             out.push(Blob {
                 centre: spot_of(at),
                 radii: [big * k, big * k * 0.8],
@@ -1501,7 +1483,7 @@ fn limb(config: &Config, request: &Request, seed: u64, view: View, person: Perso
             .then(&Pose::shift(place(&tube, target, height)));
         wired = c.chance(config.leads_chest);
         if wired {
-            leads(&mut c, &mut strokes);
+            leads(&config.clutter_shapes, &mut c, &mut strokes);
         }
         (groups.iter().map(|g| g.posed(&pose)).collect::<Vec<_>>(), framing, k)
     } else {
@@ -1658,21 +1640,9 @@ fn finish(
         });
     }
     if c.chance(config.burned_text) {
-        let words = [
-            "AP",
-            "SUPINE",
-            "ERECT",
-            "HBL",
-            "MOBILE",
-            "PA",
-            "TAS",
-            "F_2",
-            "H",
-            "AP SUPINE",
-        ];
         for _ in 0..1 + c.below(3) {
             let text = if c.chance(0.5) {
-                words[c.below(words.len())].to_owned()
+                WORDS[c.below(WORDS.len())].to_owned()
             } else {
                 format!("{}:{:02}", c.below(12), c.below(60))
             };
@@ -1740,6 +1710,8 @@ fn finish(
             strokes: parts.strokes,
             blobs: parts.blobs,
             texture_seed: hash(seed ^ 0x7E47) as u32,
+            uneven: config.soft.uneven,
+            trabeculae: config.trabeculae,
         },
         truth,
         processing: station.processing,
@@ -1863,7 +1835,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_beside_the_usual_changes_a_picture_unasked() {
+    fn clutter_leaves_the_rest_of_a_picture_as_it_is() {
         let all = Config {
             buttons: 1.0,
             trolley: 1.0,
@@ -1873,6 +1845,10 @@ mod tests {
             ..Config::default()
         };
         let usual = Config {
+            buttons: 0.0,
+            trolley: 0.0,
+            lines: 0.0,
+            frank_callus: 0.0,
             healed_fracture: 0.0,
             ..Config::default()
         };

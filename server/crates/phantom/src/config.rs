@@ -238,6 +238,222 @@ impl Default for FracturePriors {
     }
 }
 
+/// Implants at a hip and screws in the spine: mm, with the femur's own measures beside them where an implant is fitted to
+/// the bone. Makers' sizes, rounded; what is marked so is a prior.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetalPriors {
+    /// Share of steel among stems, plates, nails and screws, the others being titanium (prior).
+    pub steel: f32,
+    /// Radii of the heads of total arthroplasties; that of a hemiarthroplasty is the patient's own.
+    pub head_radii: [f32; 3],
+    /// Length of a stem below the cut (115-160).
+    pub stem_length: Span,
+    /// Share of cemented stems (prior).
+    pub cemented: f32,
+    /// Density of cement against cortical bone (1.2-1.3 g/cm3 with its contrast agent).
+    pub cement: f32,
+    /// By how much a cup is wider than the socket, radius (prior), and its least radius.
+    pub cup_over: Span,
+    pub cup_least: f32,
+    /// Share of titanium cups (prior).
+    pub cup_titanium: f32,
+    /// Of a cup, none to two (15-50 long).
+    pub cup_screw: Span,
+    /// From the tip of a lag screw to the head's surface (tip-apex distance 10-30, of which half is seen).
+    pub lag_tip: Span,
+    /// Thread and shank of a lag screw, and the barrel of a plate: radii.
+    pub lag: [f32; 3],
+    /// Length of a plate without holes, of each hole, half its thickness and half its width; two to four holes.
+    pub plate: [f32; 4],
+    /// Radius of screws through a plate.
+    pub cortical_screw: f32,
+    /// Share of short nails (prior), their length, and that of long ones.
+    pub short_nails: f32,
+    pub short_nail: Span,
+    pub long_nail: Span,
+    /// Radii of a nail at its top and its tip, of its lag screw and of its bolt.
+    pub nail: [f32; 4],
+    /// Radii of thread, shank and head of a cannulated screw; from its tip to the head's surface.
+    pub cannulated: [f32; 3],
+    pub cannulated_tip: Span,
+    /// Share of titanium in the spine (prior); radii of a pedicle screw, of its head and of the rod.
+    pub spine_titanium: f32,
+    pub spine: [f32; 3],
+}
+
+impl Default for MetalPriors {
+    fn default() -> Self {
+        Self {
+            steel: 0.55,
+            head_radii: [14.0, 16.0, 18.0],
+            stem_length: [115.0, 155.0],
+            cemented: 0.6,
+            cement: 0.55,
+            cup_over: [0.0, 3.0],
+            cup_least: 22.0,
+            cup_titanium: 0.7,
+            cup_screw: [15.0, 38.0],
+            lag_tip: [7.0, 14.0],
+            lag: [6.2, 4.0, 6.3],
+            plate: [22.0, 17.0, 3.0, 9.5],
+            cortical_screw: 2.25,
+            short_nails: 0.6,
+            short_nail: [170.0, 240.0],
+            long_nail: [300.0, 300.0],
+            nail: [8.0, 5.2, 5.3, 2.5],
+            cannulated: [3.5, 2.4, 4.2],
+            cannulated_tip: [8.0, 13.0],
+            spine_titanium: 0.7,
+            spine: [3.2, 6.5, 3.0],
+        }
+    }
+}
+
+/// What lies on and under the patient: radii, widths and lengths in mm, amounts in mm of the material. All are priors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClutterPriors {
+    /// Share of buttons of metal; radius, distance between two of a row, and thickness of metal and plastic.
+    pub metal_buttons: f32,
+    pub button_radius: Span,
+    pub button_distance: Span,
+    pub button_metal: Span,
+    pub button_plastic: Span,
+    /// Share of sides on which the trolley's rail is in the picture, and where, as a share of its width from the middle.
+    pub rail: f32,
+    pub rail_at: Span,
+    pub rail_half_width: Span,
+    pub rail_amount: Span,
+    /// From the rail to the mattress's seam.
+    pub seam_distance: Span,
+    pub seam_amount: Span,
+    /// Share of trolleys whose handle lies across.
+    pub handle: f32,
+    pub handle_half_width: Span,
+    pub handle_amount: Span,
+    /// Share of tubes, the others being cables; half widths and amounts (bone for tubes, steel for cables).
+    pub tubes: f32,
+    pub tube_half_width: Span,
+    pub tube_amount: Span,
+    pub cable_half_width: Span,
+    pub cable_amount: Span,
+    /// Wires of an electrocardiogram and their electrodes, steel.
+    pub wire_half_width: Span,
+    pub wire_amount: Span,
+    pub electrode_radius: f32,
+    pub electrode_amount: f32,
+}
+
+impl Default for ClutterPriors {
+    fn default() -> Self {
+        Self {
+            metal_buttons: 0.4,
+            button_radius: [4.5, 10.0],
+            button_distance: [40.0, 110.0],
+            button_metal: [0.3, 0.7],
+            button_plastic: [3.0, 6.0],
+            rail: 0.8,
+            rail_at: [0.36, 0.47],
+            rail_half_width: [5.0, 12.0],
+            rail_amount: [3.0, 9.0],
+            seam_distance: [12.0, 30.0],
+            seam_amount: [0.5, 1.4],
+            handle: 0.3,
+            handle_half_width: [4.0, 9.0],
+            handle_amount: [2.0, 6.0],
+            tubes: 0.6,
+            tube_half_width: [1.6, 3.2],
+            tube_amount: [0.3, 0.8],
+            cable_half_width: [0.7, 1.5],
+            cable_amount: [0.08, 0.3],
+            wire_half_width: [0.7, 1.6],
+            wire_amount: [0.1, 0.35],
+            electrode_radius: 5.0,
+            electrode_amount: 0.35,
+        }
+    }
+}
+
+/// How unevenly cancellous bone absorbs, as shares of its mean. Priors, set against the hips of the corpus.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrabecularPriors {
+    /// Of pelvis and spine, at three sizes of 0.7, 1.3 and 3.1 mm.
+    pub sponge: [f32; 3],
+    /// Of the proximal femur, streaks and mesh together, and what a bone that has lost all it can adds.
+    pub grain: f32,
+    pub grain_loss: f32,
+}
+
+impl Default for TrabecularPriors {
+    fn default() -> Self {
+        Self {
+            sponge: [0.30, 0.20, 0.06],
+            grain: 0.28,
+            grain_loss: 0.10,
+        }
+    }
+}
+
+/// Soft tissue, its folds and what lies in it: mm, and amounts in mm of muscle, negative where there is less. All are
+/// priors but where said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SoftPriors {
+    /// How unevenly muscle absorbs, as a share of its thickness, at three sizes of about 48, 19 and 6.5 mm.
+    pub uneven: [f32; 3],
+    pub groin_half_width: Span,
+    pub groin_amount: Span,
+    /// Share of sides with a buttock's fold in the picture.
+    pub buttock: f32,
+    pub buttock_half_width: Span,
+    pub buttock_amount: Span,
+    /// Loops of bowel with gas (3-15 pockets of 8-60), for a picture of the pelvis; an abdomen has `abdomen` times as many.
+    pub loops: Span,
+    pub filling: Span,
+    pub abdomen: f32,
+    pub pocket_radius: Span,
+    pub pocket_depth: Span,
+    /// Share of rectums with gas.
+    pub rectum: f32,
+    pub rectum_radius: Span,
+    /// Groups of stool at most, and the radius of their pockets (mottled 3-8).
+    pub stool_groups: usize,
+    pub stool_radius: Span,
+    /// Calcified walls of an artery (tram lines 6-10 apart) and a catheter (5-6 wide), amounts in mm of bone.
+    pub artery_half_width: f32,
+    pub artery_amount: Span,
+    pub catheter_half_width: f32,
+    pub catheter_amount: f32,
+}
+
+impl Default for SoftPriors {
+    fn default() -> Self {
+        Self {
+            uneven: [0.040, 0.026, 0.010],
+            groin_half_width: [1.2, 9.0],
+            groin_amount: [-1.5, -9.0],
+            buttock: 0.7,
+            buttock_half_width: [1.5, 9.0],
+            buttock_amount: [-1.5, -11.0],
+            loops: [3.0, 11.0],
+            filling: [0.4, 1.5],
+            abdomen: 2.2,
+            pocket_radius: [6.0, 22.0],
+            pocket_depth: [0.7, 1.7],
+            rectum: 0.75,
+            rectum_radius: [5.0, 22.0],
+            stool_groups: 5,
+            stool_radius: [1.2, 4.2],
+            artery_half_width: 3.6,
+            artery_amount: [0.2, 0.9],
+            catheter_half_width: 2.8,
+            catheter_amount: 0.7,
+        }
+    }
+}
+
 /// How one kind of station shows its pictures, see [`crate::Processing`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -303,19 +519,19 @@ impl Default for StationPriors {
         Self {
             looks: [
                 look(0.16, [0.75, 1.0], [1.0, 1.2], [10.0, 20.0], film, [0.3, 0.8]),
-                look(0.26, [0.40, 0.75], [1.0, 1.4], [8.0, 16.0], soft, [0.3, 1.2]),
-                look(0.26, [0.35, 0.65], [1.0, 1.5], [10.0, 20.0], soft, [0.3, 1.2]),
-                look(0.20, [0.35, 0.65], [0.9, 1.3], [12.0, 20.0], soft, [0.3, 1.2]),
+                look(0.26, [0.45, 0.80], [0.80, 1.2], [8.0, 16.0], soft, [0.3, 1.2]),
+                look(0.26, [0.45, 0.75], [0.80, 1.2], [10.0, 20.0], soft, [0.3, 1.2]),
+                look(0.20, [0.45, 0.75], [0.75, 1.1], [12.0, 20.0], soft, [0.3, 1.2]),
                 look(0.12, [0.70, 1.0], [1.0, 1.2], [8.0, 14.0], mask, [0.8, 2.0]),
             ],
             spectra: [0.2, 0.4, 0.25, 0.15],
             black: [0.0, 0.10],
             black_bright: [0.0, 0.28],
-            dark: 0.65,
-            white_dark: [0.50, 0.75],
-            white: [0.72, 0.97],
-            straight: 0.5,
-            curve: [0.3, 0.9],
+            dark: 0.68,
+            white_dark: [0.46, 0.68],
+            white: [0.60, 0.92],
+            straight: 0.58,
+            curve: [0.15, 0.6],
             low_gamma: 0.22,
             gamma_low: [0.75, 1.5],
             gamma: [1.3, 2.9],
@@ -341,6 +557,10 @@ pub struct Config {
     /// What a fracture looks like.
     pub fractures: FracturePriors,
     pub stations: StationPriors,
+    pub metal_shapes: MetalPriors,
+    pub clutter_shapes: ClutterPriors,
+    pub soft: SoftPriors,
+    pub trabeculae: TrabecularPriors,
     /// Share of women among films of the pelvis (prior 0.60-0.65).
     pub female: f32,
     /// Share of children and adolescents (2-17 years).
@@ -383,12 +603,12 @@ pub struct Config {
     /// Electrocardiogram leads over a chest, and over any other picture (prior).
     pub leads_chest: f32,
     pub leads: f32,
-    /// Buttons, edges of the trolley, cables and tubes across the picture: off, since the networks of today were
-    /// trained without; have a stream of random numbers of their own.
+    /// Buttons, edges of the trolley, cables and tubes across the picture (prior); they have a stream of random numbers of
+    /// their own.
     pub buttons: f32,
     pub trolley: f32,
     pub lines: f32,
-    /// Healed fractures with a mass of callus around the bone, of all healed ones: off, as those before.
+    /// Healed fractures with a mass of callus around the bone, of all healed ones (prior).
     pub frank_callus: f32,
     /// Head-centre distance over picture width, grown up and immature (measured on 19 real films).
     pub framing_adult: Normal,
@@ -414,6 +634,10 @@ impl Default for Config {
             men: SexPriors::men(),
             fractures: FracturePriors::default(),
             stations: StationPriors::default(),
+            metal_shapes: MetalPriors::default(),
+            clutter_shapes: ClutterPriors::default(),
+            soft: SoftPriors::default(),
+            trabeculae: TrabecularPriors::default(),
             female: 0.62,
             immature: 0.14,
             young_adult: 0.30,
@@ -439,10 +663,10 @@ impl Default for Config {
             lut_sequence: 0.08,
             leads_chest: 0.5,
             leads: 0.06,
-            buttons: 0.0,
-            trolley: 0.0,
-            lines: 0.0,
-            frank_callus: 0.0,
+            buttons: 0.05,
+            trolley: 0.10,
+            lines: 0.08,
+            frank_callus: 0.35,
             framing_adult: normal(0.470, 0.050),
             framing_immature: normal(0.405, 0.055),
             middle_x: normal(0.495, 0.028),

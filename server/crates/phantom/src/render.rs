@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::config::TrabecularPriors;
 use crate::lanes::{atan2, exp, widest};
 use crate::math::{V3, value_noise};
 use crate::solid::{Grain, Group, Matter, Near, Rays, Tube};
@@ -133,6 +134,9 @@ pub struct Scene {
     pub strokes: Vec<Stroke>,
     pub blobs: Vec<Blob>,
     pub texture_seed: u32,
+    /// See [`crate::SoftPriors::uneven`].
+    pub uneven: [f32; 3],
+    pub trabeculae: TrabecularPriors,
 }
 
 const TILE: usize = 16;
@@ -243,7 +247,8 @@ pub fn bands<T: Send>(scene: &Scene, grid: &Grid, out: &mut [T], finish: impl Fn
     let others = Solids::new(scene, finest, |g| g.matter != Matter::Body);
     let strokes: Vec<Drawn> = scene.strokes.iter().map(|stroke| Drawn::new(stroke, grid)).collect();
     let xs: Vec<f32> = (0..grid.width).map(|c| grid.x(c)).collect();
-    let spongy = [(31, 0.7, 0.45), (0, 1.3, 0.42), (77, 3.1, 0.24)].map(|(seed, size, much): (u32, f32, f32)| {
+    let [fine, middle, coarse] = scene.trabeculae.sponge;
+    let spongy = [(31, 0.7, fine), (0, 1.3, middle), (77, 3.1, coarse)].map(|(seed, size, much): (u32, f32, f32)| {
         (
             scene.texture_seed ^ seed,
             1.0 / size,
@@ -287,6 +292,7 @@ pub fn bands<T: Send>(scene: &Scene, grid: &Grid, out: &mut [T], finish: impl Fn
                 let [_, muscle, bone, _, _] = &mut band.layers;
                 uneven(
                     scene.texture_seed,
+                    scene.uneven,
                     &xs,
                     y,
                     &bone[part.clone()],
@@ -305,11 +311,12 @@ pub fn bands<T: Send>(scene: &Scene, grid: &Grid, out: &mut [T], finish: impl Fn
 
 widest! {
     /// Muscles, fat between them, bowel and clothes: uneven at every size. Bone takes muscle's place.
-    fn uneven(seed: u32, xs: &[f32], y: f32, bone: &[f32], muscle: &mut [f32]) {
+    fn uneven(seed: u32, amounts: [f32; 3], xs: &[f32], y: f32, bone: &[f32], muscle: &mut [f32]) {
+        let [coarse, middle, fine] = amounts;
         for ((x, bone), muscle) in xs.iter().zip(bone).zip(muscle) {
-            let uneven = 0.034 * value_noise(seed ^ 21, x * (1.0 / 42.0), y * (1.0 / 55.0))
-                + 0.022 * value_noise(seed ^ 22, x * (1.0 / 17.0), y * (1.0 / 21.0))
-                + 0.016 * value_noise(seed ^ 23, x * (1.0 / 6.0), y * (1.0 / 7.0));
+            let uneven = coarse * value_noise(seed ^ 21, x * (1.0 / 42.0), y * (1.0 / 55.0))
+                + middle * value_noise(seed ^ 22, x * (1.0 / 17.0), y * (1.0 / 21.0))
+                + fine * value_noise(seed ^ 23, x * (1.0 / 6.0), y * (1.0 / 7.0));
             *muscle = (*muscle - bone.max(0.0)).max(0.0) * (1.0 + uneven);
         }
     }
@@ -379,7 +386,7 @@ fn march(scene: &Scene, solids: &Solids<'_>, grid: &Grid, first: usize, rows: us
             if let (Matter::Bone, Some(grain)) = (group.matter, &group.grain)
                 && found.fill.iter().any(|fill| *fill > TEXTURED)
             {
-                let plan = GrainPlan::new(grain, &tube, grid, (first_column, first));
+                let plan = GrainPlan::new(grain, scene.trabeculae, &tube, grid, (first_column, first));
                 grained(&plan, &mut found.fill);
             }
             for row in 0..rows {
@@ -602,10 +609,18 @@ struct GrainPlan {
     coarse: f32,
     seed: u32,
     pitch: f32,
+    /// How much the pattern counts.
+    much: f32,
 }
 
 impl GrainPlan {
-    fn new(grain: &Grain, tube: &Tube, grid: &Grid, (column, row): (usize, usize)) -> GrainPlan {
+    fn new(
+        grain: &Grain,
+        priors: TrabecularPriors,
+        tube: &Tube,
+        grid: &Grid,
+        (column, row): (usize, usize),
+    ) -> GrainPlan {
         let middle = grain.pose.point(V3::default());
         let share = middle.z / tube.source.z;
         let k = grain.head_radius / 22.5;
@@ -630,6 +645,7 @@ impl GrainPlan {
             coarse: grain.coarse,
             seed: grain.seed,
             pitch: grid.pitch(),
+            much: priors.grain + priors.grain_loss * grain.loss,
         }
     }
 }
@@ -687,7 +703,7 @@ widest! {
                     - (0.30 + 0.35 * loss) * ward[i]
                     - 0.15 * loss
             });
-            let factor = line(|i| (groups[i] * (1.0 + (0.62 + 0.20 * loss) * pattern[i])).max(0.05));
+            let factor = line(|i| (groups[i] * (1.0 + plan.much * pattern[i])).max(0.05));
             for (fill, factor) in fill.iter_mut().zip(factor) {
                 *fill *= if *fill > TEXTURED { factor } else { 1.0 };
             }

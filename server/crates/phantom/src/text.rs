@@ -1,5 +1,19 @@
 //! Letters, as a 5 x 7 dot matrix.
 
+/// What rooms burn into their pictures beside the time.
+pub const WORDS: [&str; 10] = [
+    "AP",
+    "SUPINE",
+    "ERECT",
+    "HBL",
+    "MOBILE",
+    "PA",
+    "TAS",
+    "F_2",
+    "H",
+    "AP SUPINE",
+];
+
 /// Rows from the top, five bits each, the highest on the left.
 pub fn glyph(letter: char) -> [u8; 7] {
     match letter {
@@ -9,6 +23,9 @@ pub fn glyph(letter: char) -> [u8; 7] {
         'P' => [0x1E, 0x11, 0x11, 0x1E, 0x10, 0x10, 0x10],
         'S' => [0x0F, 0x10, 0x10, 0x0E, 0x01, 0x01, 0x1E],
         'U' => [0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x0E],
+        'B' => [0x1E, 0x11, 0x11, 0x1E, 0x11, 0x11, 0x1E],
+        'C' => [0x0E, 0x11, 0x10, 0x10, 0x10, 0x11, 0x0E],
+        'O' => [0x0E, 0x11, 0x11, 0x11, 0x11, 0x11, 0x0E],
         'I' => [0x0E, 0x04, 0x04, 0x04, 0x04, 0x04, 0x0E],
         'N' => [0x11, 0x19, 0x15, 0x13, 0x11, 0x11, 0x11],
         'E' => [0x1F, 0x10, 0x10, 0x1E, 0x10, 0x10, 0x1F],
@@ -75,5 +92,18 @@ impl Label {
             }
         }
         if self.plate.is_some() { 2 } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_letter_that_is_burned_in_can_be_drawn() {
+        let letters = WORDS.join("").replace(' ', "") + "RL0123456789:";
+        for letter in letters.chars() {
+            assert_ne!(glyph(letter), [0; 7], "{letter}");
+        }
     }
 }

@@ -53,7 +53,7 @@ fn tasks() -> Vec<Task> {
         task("bounding 256", Architecture::Plain(PlainConfig::bounding()), 2, 16),
         task("compact 256", dense(256, &DenseNetConfig::compact().blocks), 2, 16),
         task("paper at 256", dense(256, &paper[..6]), 2, 8),
-        task("paper 1024", dense(1024, &paper), 1, 1),
+        task("paper 1024", dense(1024, &paper), 1, 2),
         task("paper 1024, both hips", dense(1024, &paper), 2, 0),
     ]
 }

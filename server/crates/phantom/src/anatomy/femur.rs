@@ -126,6 +126,20 @@ impl Femur {
                 .fill(fill * 0.7)
                 .blend(6.0 * k),
         );
+        // The lateral wall narrows from the greater trochanter into the shaft over some 45 mm.
+        if t > 0.25 {
+            g.push(
+                Cone::new(
+                    v(j.x + 10.0 * k * t, j.y - 14.0 * k, 0.0),
+                    v(j.x, y_lesser - 24.0 * k, 0.0),
+                    10.5 * k,
+                    s * 1.06,
+                )
+                .shell(2.2 * c * k, 5.0 * c * k)
+                .fill(fill * 0.4)
+                .blend(7.0 * k),
+            );
+        }
         // Neck: the narrowest place near its middle; the lower cortex three times the upper (Poole 2010).
         let (near, mid, far) = (self.along_neck(0.32), self.along_neck(0.62), self.along_neck(1.0));
         let neck = |a: V3, b: V3, ra: f32, rb: f32| {
@@ -216,7 +230,7 @@ impl Femur {
         // Head last, with its thin shell.
         let head = Cone::sphere(v(0.0, 0.0, 0.0), r)
             .flat(v(-0.3, 1.0, 0.0), 1.0 - self.flattening)
-            .shell(0.9 * c.max(0.7) * k, 0.9 * c.max(0.7) * k)
+            .shell(0.65 * c.max(0.7) * k, 0.65 * c.max(0.7) * k)
             .fill(fill * 1.15)
             .blend(4.0 * k);
         g.push(head);

@@ -42,7 +42,7 @@ impl Hemipelvis {
         let mut g = Group::new(Matter::Bone);
         let cone = |a: V3, b: V3, ra: f32, rb: f32| {
             Cone::new(a, b, ra * k, rb * k)
-                .shell(1.5 * c, 1.5 * c)
+                .shell(0.95 * c, 0.95 * c)
                 .fill(fill)
                 .blend(8.0 * k)
         };
@@ -72,7 +72,7 @@ impl Hemipelvis {
             half_thickness: 3.7 * k,
             inside: Some(outline),
             plane: None,
-            shell: 1.2 * c,
+            shell: 0.9 * c,
             fill: fill * 0.8,
             blend: 5.0 * k,
         });
@@ -80,7 +80,7 @@ impl Hemipelvis {
         g.push(
             Cone::new(p(-8.0, 36.0, -8.0), p(0.0, 80.0, -12.0), 25.0 * k, 42.0 * k)
                 .flat(normal, 0.17)
-                .shell(1.2 * c, 0.9 * c)
+                .shell(0.9 * c, 0.7 * c)
                 .fill(fill * 0.9)
                 .blend(5.0 * k),
         );
@@ -91,9 +91,9 @@ impl Hemipelvis {
             let angle = (4.0 + 17.6 * step as f32).to_radians();
             let edge = on_ball(centre + along * (angle.cos() * long * 1.0) + up * (angle.sin() * tall * 0.97));
             let bulge = (1.0 - ((step as f32 - 3.0) / 3.0).powi(2)).max(0.0);
-            let width = 4.2 + 1.6 * bulge + if step == 0 || step == 10 { 1.5 } else { 0.0 };
+            let width = 3.7 + 1.6 * bulge + if step == 0 || step == 10 { 1.5 } else { 0.0 };
             if let Some((last, w)) = before {
-                g.push(cone(last, edge, w, width).shell(1.3 * c, 1.3 * c).blend(5.0 * k));
+                g.push(cone(last, edge, w, width).shell(0.8 * c, 0.8 * c).blend(5.0 * k));
             }
             before = Some((edge, width));
         }
@@ -116,36 +116,31 @@ impl Hemipelvis {
         let brim = [
             (p(-29.0, 53.0, -40.0), 6.5, 2.2),
             (q(wide + 1.5, 26.0, -12.0), 7.0, 2.3),
-            (q(wide - 4.0, 6.0, 10.0), 9.0, 2.2),
-            (q(wide - 17.0, -12.0, 27.0), 9.5, 2.0),
-            (q(wide - 34.0, -24.0, 37.0), 9.0, 1.8),
-            (q(10.0, -34.0, 42.0), 9.5, 1.6),
+            (q(wide - 4.0, 6.0, 10.0), 8.5, 2.0),
+            (q(wide - 17.0, -11.0, 27.0), 8.0, 1.7),
+            (q(wide - 34.0, -22.0, 37.0), 7.0, 1.4),
+            (q(10.0, -32.0, 42.0), 8.5, 1.2),
         ];
         for pair in brim.windows(2) {
             let ((a, ra, ca), (b, rb, cb)) = (pair[0], pair[1]);
-            g.push(cone(a, b, ra, rb).shell(ca * c, cb * c).blend(5.0 * k));
+            g.push(cone(a, b, ra, rb).shell(ca * 0.8 * c, cb * 0.8 * c).blend(5.0 * k));
         }
         let pubic = brim[5].0;
         let arch = q(11.0 + 2.0 * f, -55.0 - 4.0 * (1.0 - f), 34.0);
-        g.push(cone(pubic, arch, 9.5, 8.0).flat(v(0.0, 0.0, 1.0), 0.75));
+        g.push(cone(pubic, arch, 8.5, 7.0).flat(v(0.0, 0.0, 1.0), 0.75));
         // Back column and ischium.
         g.push(cone(p(-20.0, 30.0, -26.0), p(-18.0, -8.0, -30.0), 9.0, 10.5));
         g.push(cone(p(-18.0, -8.0, -30.0), p(-20.0, -38.0, -33.0), 11.0, 10.5));
         let seat = p(-22.0 + 4.0 * f, -53.0, -31.0);
-        g.push(cone(p(-20.0, -38.0, -33.0), seat, 12.0, 14.0));
+        g.push(cone(p(-20.0, -38.0, -33.0), seat, 11.5, 13.5));
         // From below the socket to the ischium: the outer border of the foramen.
-        g.push(cone(
-            v(-13.0 * k, -r * 0.70, 2.0 * k),
-            p(-25.0, -38.0, -20.0),
-            10.0,
-            11.0,
-        ));
+        g.push(cone(v(-13.0 * k, -r * 0.70, 2.0 * k), p(-25.0, -38.0, -20.0), 8.5, 9.0));
         let spine = p(-36.0 - 2.0 * (1.0 - f), -10.0, -40.0);
         g.push(cone(p(-23.0, -2.0, -32.0), spine, 6.0, 2.5).blend(5.0 * k));
         // Lower ramus.
         let turn = v((seat.x + arch.x) * 0.5 + 2.0 * k, -64.0 * k, -2.0 * k);
-        g.push(cone(seat + v(-3.0, -4.0, 6.0) * k, turn, 12.0, 8.0));
-        g.push(cone(turn, arch, 8.0, 8.0));
+        g.push(cone(seat + v(-3.0, -4.0, 6.0) * k, turn, 10.5, 6.2));
+        g.push(cone(turn, arch, 6.2, 6.8));
         // The socket's wall.
         let (sa, ca) = self.sharp_angle.to_radians().sin_cos();
         let (sv, cv) = self.anteversion.to_radians().sin_cos();
@@ -156,7 +151,7 @@ impl Hemipelvis {
             half_thickness: 2.6 * k,
             inside: None,
             plane: Some((opening, self.cover)),
-            shell: 1.0 * c,
+            shell: 0.8 * c,
             fill,
             blend: 6.0 * k,
         });

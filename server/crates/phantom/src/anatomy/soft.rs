@@ -20,6 +20,9 @@ pub struct Body {
     pub half: f32,
     /// Thighs apart (+) in degrees.
     pub spread: f32,
+    /// How much further the leg of the picture's left and right is abducted than legs usually are, degrees: the thigh's
+    /// flesh follows its bone.
+    pub lean: [f32; 2],
     pub male: bool,
     /// A hanging belly, mm deep; 0 none.
     pub pannus: f32,
@@ -58,8 +61,8 @@ impl Body {
             )
             .flat(front, flat * 1.12),
         );
-        for side in [-1.0_f32, 1.0] {
-            let slope = (self.spread.to_radians().sin() * 330.0 - 8.0) * k;
+        for (side, lean) in [-1.0_f32, 1.0].into_iter().zip(self.lean) {
+            let slope = (self.spread.to_radians().sin() * 330.0 - 8.0 + lean.to_radians().sin() * 400.0) * k;
             let top = v(side * (self.half_width - self.thigh_radius * 1.02), 12.0 * k, -2.0);
             let low = v(top.x + side * slope, -400.0 * k, 2.0);
             g.push(

@@ -30,12 +30,12 @@ impl Vertebra {
             axes: [v(1.0, 0.0, 0.0), v(0.0, 1.0, 0.0), v(0.0, 0.0, 1.0)],
             half: [w * 0.94, h, d],
             round: (h * 0.45).min(d * 0.6),
-            shell: 0.9 * c,
+            shell: 0.55 * c,
             fill: fill * 1.1,
             blend: 3.0,
         });
         let cone =
-            |a: V3, b: V3, ra: f32, rb: f32| Cone::new(a, b, ra, rb).shell(0.9 * c, 0.9 * c).fill(fill).blend(3.0);
+            |a: V3, b: V3, ra: f32, rb: f32| Cone::new(a, b, ra, rb).shell(0.55 * c, 0.55 * c).fill(fill).blend(3.0);
         // End plates reach further than the waist.
         for end in [-1.0, 1.0] {
             g.push(
@@ -46,7 +46,7 @@ impl Vertebra {
                     d,
                 )
                 .flat(v(0.0, 1.0, 0.0), 2.4 / d)
-                .shell(1.1 * c, 1.1 * c),
+                .shell(0.7 * c, 0.7 * c),
             );
             for side in [-1.0, 1.0] {
                 if self.spurs > 0.5 {
@@ -70,7 +70,7 @@ impl Vertebra {
                     5.2 * k,
                 )
                 .flat(v(0.0, 1.0, 0.0), 1.35)
-                .shell(1.3 * c, 1.3 * c),
+                .shell(0.8 * c, 0.8 * c),
             );
             g.push(
                 cone(
@@ -79,7 +79,7 @@ impl Vertebra {
                     5.2 * k,
                     5.5 * k,
                 )
-                .shell(1.3 * c, 1.3 * c),
+                .shell(0.8 * c, 0.8 * c),
             );
             if self.processes > 0.0 {
                 let out = w + 21.0 * self.processes * k;
@@ -111,7 +111,7 @@ impl Vertebra {
                 4.0 * k,
             )
             .flat(v(0.0, 1.0, 0.0), 2.2)
-            .shell(1.2 * c, 1.2 * c),
+            .shell(0.75 * c, 0.75 * c),
         );
         g
     }
@@ -126,7 +126,7 @@ pub fn sacrum(size: f32, width: f32, cortex: f32, cancellous: f32) -> Group {
     let p = |x: f32, y: f32, z: f32| v(x * k, y * k, z * k);
     let cone = |a: V3, b: V3, ra: f32, rb: f32| {
         Cone::new(a, b, ra * k, rb * k)
-            .shell(1.0 * c, 1.0 * c)
+            .shell(0.6 * c, 0.6 * c)
             .fill(cancellous)
             .blend(6.0 * k)
     };
@@ -183,8 +183,8 @@ pub fn sacrum(size: f32, width: f32, cortex: f32, cancellous: f32) -> Group {
             g.carves.push(Cone::new(
                 at + hole_axis * (16.0 * k),
                 at - hole_axis * (6.0 * k),
-                hole * k * 1.5,
-                hole * k * 0.7,
+                hole * k * 1.15,
+                hole * k * 0.5,
             ));
         }
     }
