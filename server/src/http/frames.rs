@@ -78,6 +78,33 @@ fn is(headers: &HeaderMap, name: axum::http::HeaderName, etag: &str) -> bool {
         .is_some_and(|value| value.as_bytes() == etag.as_bytes())
 }
 
+/// The answer to a caller who holds these bytes already.
+async fn held(
+    state: &AppState,
+    caller: &Caller,
+    sop_uid: &SopUid,
+    headers: &HeaderMap,
+    etag: &str,
+) -> Result<Option<Response>, HttpError> {
+    if !is(headers, IF_NONE_MATCH, etag) {
+        return Ok(None);
+    }
+    viewed(state, caller, sop_uid.clone(), HELD).await?;
+    Ok(Some(
+        (StatusCode::NOT_MODIFIED, [(ETAG, etag.to_owned())]).into_response(),
+    ))
+}
+
+/// Bytes that a browser keeps but asks about each time.
+fn whole(kind: &str, etag: String, body: Vec<u8>) -> Response {
+    let headers = [
+        (CONTENT_TYPE, kind.to_owned()),
+        (ETAG, etag),
+        (CACHE_CONTROL, "private, no-cache".to_owned()),
+    ];
+    (headers, Body::from(body)).into_response()
+}
+
 pub async fn frame(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
@@ -87,9 +114,8 @@ pub async fn frame(
     let sop_uid = SopUid(sop_uid);
     let instance = instance(&state, &caller, &sop_uid).await?;
     let etag = format!("\"{}\"", instance.sha256);
-    if is(&headers, IF_NONE_MATCH, &etag) {
-        viewed(&state, &caller, sop_uid, HELD).await?;
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+    if let Some(answer) = held(&state, &caller, &sop_uid, &headers, &etag).await? {
+        return Ok(answer);
     }
     let (_, frame) = state
         .decoder
@@ -100,15 +126,7 @@ pub async fn frame(
         .await
         .map_err(anyhow::Error::from)??;
     viewed(&state, &caller, sop_uid, "").await?;
-    Ok((
-        [
-            (CONTENT_TYPE, "application/octet-stream".to_owned()),
-            (ETAG, etag),
-            (CACHE_CONTROL, "private, no-cache".to_owned()),
-        ],
-        Body::from(body),
-    )
-        .into_response())
+    Ok(whole("application/octet-stream", etag, body))
 }
 
 fn encode(frame: &imaging::Frame) -> anyhow::Result<Vec<u8>> {
@@ -214,9 +232,8 @@ pub async fn thumbnail(
     let sop_uid = SopUid(sop_uid);
     let instance = instance(&state, &caller, &sop_uid).await?;
     let etag = format!("\"{}-thumbnail-{THUMBNAIL}\"", instance.sha256);
-    if is(&headers, IF_NONE_MATCH, &etag) {
-        viewed(&state, &caller, sop_uid, HELD).await?;
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+    if let Some(answer) = held(&state, &caller, &sop_uid, &headers, &etag).await? {
+        return Ok(answer);
     }
     let file = derived(&state, &instance).await?;
     let mut first = Vec::with_capacity(progressive::FIRST_PICTURE);
@@ -229,15 +246,7 @@ pub async fn thumbnail(
         .await
         .map_err(anyhow::Error::from)??;
     viewed(&state, &caller, sop_uid, "thumbnail").await?;
-    Ok((
-        [
-            (CONTENT_TYPE, "image/jpeg".to_owned()),
-            (ETAG, etag),
-            (CACHE_CONTROL, "private, no-cache".to_owned()),
-        ],
-        Body::from(body),
-    )
-        .into_response())
+    Ok(whole("image/jpeg", etag, body))
 }
 
 /// A thumbnail out of the first bytes of a progressive form.
