@@ -65,13 +65,25 @@ struct Growing {
 struct Numbers {
     values: Values,
     flip: u16,
+    /// The most that the frame's bits stored can hold.
+    most: u16,
 }
 
 impl Numbers {
+    /// Pixels as they are in the file.
     fn store(&self, row: &[i32], to: &mut [u16]) {
+        self.store_up_to(u16::MAX, row, to);
+    }
+
+    /// Pixels that are not known in full: at a hard edge they can go beyond what the picture can hold.
+    fn store_guess(&self, row: &[i32], to: &mut [u16]) {
+        self.store_up_to(self.most, row, to);
+    }
+
+    fn store_up_to(&self, most: u16, row: &[i32], to: &mut [u16]) {
         match &self.values {
             Values::From(lowest) => {
-                let most = i32::from(u16::MAX - lowest);
+                let most = i32::from(most.saturating_sub(*lowest));
                 for (pixel, number) in to.iter_mut().zip(row) {
                     *pixel = ((*number).clamp(0, most) as u16 + lowest) ^ self.flip;
                 }
@@ -179,6 +191,7 @@ impl Decoder {
             numbers: Numbers {
                 values: head.values.clone(),
                 flip: sign_bit(&head.frame),
+                most: (head.frame.stored_values() - 1) as u16,
             },
             head,
         });
@@ -383,7 +396,7 @@ impl Open {
         };
         frame.grid = 1 << (self.head.steps - step);
         frame.pixels = vec![0; picture.width * picture.height];
-        self.numbers.store(&picture.values, &mut frame.pixels);
+        self.numbers.store_guess(&picture.values, &mut frame.pixels);
         frame
     }
 
@@ -393,7 +406,7 @@ impl Open {
         let (numbers, pixels) = (&self.numbers, &mut self.pixels);
         pixels.resize(columns * rows, 0);
         double(&self.best, columns, rows, |y, row| {
-            numbers.store(row, &mut pixels[y * columns..(y + 1) * columns]);
+            numbers.store_guess(row, &mut pixels[y * columns..(y + 1) * columns]);
         });
     }
 }

@@ -161,6 +161,43 @@ fn the_first_picture_needs_64_kibibytes_and_gets_better_from_there() {
     assert_eq!(decoder.frame().unwrap().grid, 1);
 }
 
+/// A preview that goes beyond the picture's bits would come out black where it is brightest.
+#[test]
+fn a_preview_keeps_to_the_bits_of_the_picture() {
+    for (bits, signed) in [(8, false), (10, true), (12, false), (12, true)] {
+        let most = ((1_u32 << bits) - 1) as u16;
+        let sign = if signed { 1 << (bits - 1) } else { 0 };
+        // Letters as they are burned in, as white as can be, over a body; a ramp uses every value.
+        let pixels = body(200, 300, bits, u32::from(most >> 5), 5).pixels;
+        let pixels = pixels.iter().zip(0_u32..).map(|(value, i)| {
+            let (x, y) = (i % 300, i / 300);
+            let value = match y {
+                0..20 => (i % (u32::from(most) + 1)) as u16,
+                _ if x / 13 % 3 == 1 && y / 11 % 2 == 0 => most,
+                _ => *value,
+            };
+            value ^ sign
+        });
+        let frame = Frame {
+            signed,
+            ..Frame::new(200, 300, bits, pixels.collect())
+        };
+        let bytes = encode(&frame).unwrap();
+        let mut decoder = Decoder::new(MAX_PIXELS);
+        let mut previews = 0;
+        for piece in bytes.chunks(500) {
+            decoder.push(piece);
+            while !matches!(decoder.step().unwrap(), Step::Hungry | Step::Lossless) {}
+            if let Some(known) = decoder.frame().filter(|_| !decoder.is_lossless()) {
+                previews += 1;
+                assert!(known.pixels.iter().all(|value| *value <= most), "{bits} bits");
+            }
+        }
+        assert!(previews > 5, "{previews} previews");
+        assert!(decoder.finish().unwrap() == frame);
+    }
+}
+
 #[test]
 fn what_is_too_large_or_empty_is_refused() {
     let bytes = encode(&Frame::new(40, 50, 8, vec![7; 2000])).unwrap();
