@@ -211,8 +211,9 @@ export async function pictureIsThere(page: Page): Promise<void> {
   await settled(page);
 }
 
-/** Two frames of the display: whatever was asked for is drawn. */
+/** Two frames of the display: whatever was asked for is drawn; and no picture is still shown as a hand moved it. */
 export async function settled(page: Page): Promise<void> {
+  await page.waitForFunction(() => !document.querySelector('canvas[data-in-hurry]'));
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 }
 

@@ -113,6 +113,47 @@ test('the keyboard windows, zooms and pans; undo goes back to the first picture'
   expect((await greys(page)).data.equals(first.data)).toBe(false);
 });
 
+test('a device that is late draws in a hurry while the hand moves, and in full when it rests', async ({ page }) => {
+  // A graphics device that never has drawn yet when it is asked; and what the viewer shows with each frame of the display.
+  await page.addInitScript(() => {
+    const late = { on: false, frames: [] as [boolean, string][] };
+    Object.assign(window, { late });
+    const asked = WebGL2RenderingContext.prototype.getSyncParameter;
+    WebGL2RenderingContext.prototype.getSyncParameter = function (sync, name) {
+      return late.on ? this.UNSIGNALED : asked.call(this, sync, name);
+    };
+    const plain = window.requestAnimationFrame.bind(window);
+    window.requestAnimationFrame = (call) => plain((now) => {
+      call(now);
+      const canvas = document.querySelector<HTMLCanvasElement>('canvas.canvas');
+      if (late.on && canvas) late.frames.push([canvas.hasAttribute('data-in-hurry'), canvas.toDataURL()]);
+    });
+  });
+  await openBoxedStudy(page);
+  await canvas(page).focus();
+  for (let i = 0; i < 4; i++) await page.keyboard.press('-');
+  expect(await zoom(page), 'shrunk, so that a pixel needs several samples').toBeLessThan(40);
+  const before = await greys(page);
+  const pan = async (to: [number, number]) => {
+    await page.keyboard.down('Shift');
+    await drag(page, [0.5, 0.5], to);
+    await page.keyboard.up('Shift');
+  };
+  const setLate = (on: boolean) => page.evaluate((on) => { (window as any).late.on = on; }, on);
+  await setLate(true);
+  await pan([0.6, 0.5]);
+  await pan([0.4, 0.5]);
+  await pan([0.6, 0.5]);
+  const frames: [boolean, string][] = await page.evaluate(() => (window as any).late.frames);
+  expect(frames.filter(([hurry]) => hurry).length, 'drawn in a hurry').toBeGreaterThan(3);
+  const [hurry, inFull] = frames.at(-1)!;
+  expect(hurry, 'the last is drawn in full').toBe(false);
+  expect(frames.some(([hurry, picture]) => hurry && picture !== inFull), 'a hurry shows').toBe(true);
+  await setLate(false);
+  for (let i = 0; i < 3; i++) await page.keyboard.press('u');
+  expect((await greys(page)).data.equals(before.data), 'where it was before, as it was').toBe(true);
+});
+
 test('the lens follows the pointer and leaves nothing behind', async ({ page }) => {
   await openBoxedStudy(page);
   const first = await greys(page);

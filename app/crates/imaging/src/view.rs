@@ -139,6 +139,7 @@ impl ViewState {
             // A zoom of 0 or beyond all numbers cannot come from `placed` with sizes above 0.
             to_image: to_canvas.inverse().unwrap_or(Affine::IDENTITY),
             zoom,
+            most_samples: MAXIMUM_SAMPLES,
         }
     }
 
@@ -477,6 +478,8 @@ pub struct ResolvedView {
     pub to_image: Affine,
     /// Device pixels for the width of one pixel of the picture.
     pub zoom: f64,
+    /// Samples a side are at most so many, at least 1. Fewer than the picture needs show grain, sooner.
+    pub most_samples: u32,
 }
 
 impl ResolvedView {
@@ -484,7 +487,8 @@ impl ResolvedView {
     ///
     /// A bilinear sample spans two pixels, so these leave none out where the picture is shrunk.
     pub fn samples(&self) -> u32 {
-        (0.5 / self.zoom).ceil().clamp(1.0, f64::from(MAXIMUM_SAMPLES)) as u32
+        let most = self.most_samples.max(1);
+        (0.5 / self.zoom).ceil().clamp(1.0, f64::from(most)) as u32
     }
 
     /// What a lens about a point of the canvas shows: that point stays, all round it is `factor` times larger.
@@ -503,6 +507,7 @@ impl ResolvedView {
             to_canvas,
             to_image: to_canvas.inverse().unwrap_or(self.to_image),
             zoom: self.zoom * factor,
+            ..*self
         }
     }
 
@@ -518,6 +523,7 @@ impl ResolvedView {
             to_canvas: Affine([a * grid, b * grid, c * grid, d * grid, e - u, f - v]),
             to_image: Affine([back[0], back[1], back[2], back[3], back[4] + shift, back[5] + shift]),
             zoom: self.zoom * grid,
+            ..*self
         }
     }
 
@@ -528,7 +534,7 @@ impl ResolvedView {
         Self {
             to_canvas: shift(self.to_canvas, origin.map(|v| -v)),
             to_image: shift(self.to_image, [u, v]),
-            zoom: self.zoom,
+            ..*self
         }
     }
 
@@ -776,8 +782,14 @@ mod tests {
                 to_canvas: Affine::IDENTITY,
                 to_image: Affine::IDENTITY,
                 zoom,
+                most_samples: MAXIMUM_SAMPLES,
             };
             assert_eq!(view.samples(), expect, "{zoom}");
+            let fewer = ResolvedView {
+                most_samples: 1,
+                ..view
+            };
+            assert_eq!((fewer.samples(), fewer.thinned(2).samples()), (1, 1), "{zoom}");
         }
     }
 

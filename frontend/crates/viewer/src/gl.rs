@@ -4,7 +4,8 @@ use imaging::{DisplayLut, Frame, Presentation, ResolvedView, Sizes, ViewState};
 use js_sys::{Float32Array, Uint16Array};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
-    HtmlCanvasElement, WebGl2RenderingContext as Gl, WebGlProgram, WebGlShader, WebGlTexture, WebGlUniformLocation,
+    HtmlCanvasElement, WebGl2RenderingContext as Gl, WebGlProgram, WebGlShader, WebGlSync, WebGlTexture,
+    WebGlUniformLocation,
 };
 
 use crate::tiles::Tiles;
@@ -214,6 +215,20 @@ impl GlRenderer {
             draw(view);
             gl.disable(Gl::SCISSOR_TEST);
         }
+    }
+
+    /// What tells, from a later task of the page on, whether the device has drawn all that it was given by now.
+    pub fn fence(&self) -> Option<WebGlSync> {
+        let fence = self.gl.fence_sync(Gl::SYNC_GPU_COMMANDS_COMPLETE, 0);
+        self.gl.flush();
+        fence
+    }
+
+    /// Whether it has; asking ends the fence.
+    pub fn has_passed(&self, fence: &WebGlSync) -> bool {
+        let passed = self.gl.get_sync_parameter(fence, Gl::SYNC_STATUS).as_f64() == Some(f64::from(Gl::SIGNALED));
+        self.gl.delete_sync(Some(fence));
+        passed
     }
 
     /// A black canvas.

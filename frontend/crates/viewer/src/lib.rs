@@ -11,6 +11,7 @@ mod marks;
 mod module;
 mod mount;
 mod overlay;
+mod pace;
 mod software;
 mod tiles;
 mod wire;

@@ -205,7 +205,7 @@ pub async fn frame(
         let mut source = None;
         loop {
             // All that can be decoded, with a turn for the page in between.
-            let mut began = now(&window);
+            let mut began = now();
             loop {
                 let next = match arrival.work() {
                     Ok(next) => next,
@@ -230,13 +230,13 @@ pub async fn frame(
                         preview(frame);
                         told(state, &arrival);
                         turn(&window, 0).await;
-                        began = now(&window);
+                        began = now();
                     }
                     Next::Done(frame) => break 'arriving frame,
                 }
-                if now(&window) - began > SLICE {
+                if now() - began > SLICE {
                     turn(&window, 0).await;
-                    began = now(&window);
+                    began = now();
                 }
                 if signal.aborted() {
                     return Err(LoadError::Cancelled);
@@ -244,8 +244,8 @@ pub async fn frame(
             }
             if let (received, Some(expected)) = arrival.progress() {
                 // A line brings a piece every few milliseconds, and all of the page hears of it.
-                if now(&window) - said > NEWS {
-                    said = now(&window);
+                if now() - said > NEWS {
+                    said = now();
                     let share = received as f32 / expected.max(1) as f32;
                     arriving.coming.share.set(share);
                     progress(share);
@@ -442,8 +442,10 @@ pub(crate) async fn read(reader: &ReadableStreamDefaultReader) -> Option<Vec<u8>
     Some(bytes.to_vec())
 }
 
-fn now(window: &Window) -> f64 {
-    window.performance().map_or(0.0, |clock| clock.now())
+/// Milliseconds of the page's clock.
+pub(crate) fn now() -> f64 {
+    let clock = web_sys::window().and_then(|window| window.performance());
+    clock.map_or(0.0, |clock| clock.now())
 }
 
 /// Lets the page draw and answer, for so many milliseconds.

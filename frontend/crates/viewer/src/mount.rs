@@ -13,20 +13,24 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{
     AbortController, AddEventListenerOptions, CanvasRenderingContext2d, Event, EventTarget, HtmlCanvasElement,
-    HtmlElement, KeyboardEvent, PointerEvent, ResizeObserver, WheelEvent,
+    HtmlElement, KeyboardEvent, PointerEvent, ResizeObserver, WebGlSync, WheelEvent,
 };
 
 use crate::controller::{Controller, Lens, Link, Resolved};
 use crate::gesture::{Button, Pointers};
 use crate::gl::GlRenderer;
-use crate::load::{self, LoadError};
+use crate::load::{self, LoadError, now};
 use crate::overlay;
+use crate::pace::{self, Pace};
 use crate::software::SoftwareRenderer;
 
 /// The lens's side in CSS pixels.
 const LENS_SIDE: f64 = 260.0;
 /// So long after the last change, in milliseconds, it is handed over for keeping.
-const KEEP_AFTER: i32 = 1500;
+const KEEP_AFTER: f64 = 1500.0;
+
+/// On a canvas that shows its picture with fewer samples than it needs.
+const IN_HURRY: &str = "data-in-hurry";
 
 thread_local! {
     /// Every viewer on the page.
@@ -52,10 +56,11 @@ pub fn mounted(canvas: HtmlCanvasElement, options: ViewerOptions, callbacks: Cal
         callbacks,
         told: RefCell::new(None),
         kept: RefCell::new(None),
-        keep_timer: Cell::new(None),
-        keeping: RefCell::new(None),
+        keep_timer: Later::default(),
         linked: RefCell::new(None),
         frame_requested: Cell::new(None),
+        rest_timer: Later::default(),
+        late_timer: Later::default(),
         drawing: RefCell::new(None),
         abort: AbortController::new().ok(),
     });
@@ -105,6 +110,8 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.hand_over();
+        self.shared.rest_timer.stop();
+        self.shared.late_timer.stop();
         // A frame that was asked for would call what is gone by then.
         if let (Some(frame), Some(window)) = (self.shared.frame_requested.take(), web_sys::window()) {
             let _ = window.cancel_animation_frame(frame);
@@ -139,6 +146,9 @@ struct Inner {
     density: f64,
     /// The table of levels that the graphics device holds.
     uploaded: Option<Rc<DisplayLut>>,
+    pace: Pace,
+    /// Passed when the device has drawn the picture that is being timed; and when it was handed to it.
+    fence: Option<(WebGlSync, f64)>,
     /// What the canvas shows, so that a moved mark does not cost a new picture.
     drawn: Option<Drawn>,
 }
@@ -168,12 +178,15 @@ struct Shared {
     told: RefCell<Option<ViewerState>>,
     /// What is kept already.
     kept: RefCell<Option<KeptView>>,
-    keep_timer: Cell<Option<i32>>,
-    keeping: RefCell<Option<Closure<dyn FnMut()>>>,
+    keep_timer: Later,
     /// What the other viewers know of this one.
     linked: RefCell<Option<Link>>,
     /// The display's frame that was asked for.
     frame_requested: Cell<Option<i32>>,
+    /// Draws in full once the hand rests.
+    rest_timer: Later,
+    /// Looks whether the device has drawn the picture.
+    late_timer: Later,
     drawing: RefCell<Option<Closure<dyn FnMut()>>>,
     abort: Option<AbortController>,
 }
@@ -183,6 +196,14 @@ impl Shared {
     fn change(self: &Rc<Self>, how: impl FnOnce(&mut Inner)) {
         how(&mut self.inner.borrow_mut());
         self.after_change();
+    }
+
+    /// As [`Shared::change`], by a hand on its way.
+    fn move_by_hand(self: &Rc<Self>, how: impl FnOnce(&mut Inner)) {
+        self.change(|inner| {
+            inner.pace.moved(now());
+            how(inner);
+        });
     }
 
     fn after_change(self: &Rc<Self>) {
@@ -289,34 +310,15 @@ impl Shared {
 
     /// Starts the time to the next handing over anew, where there is something to keep.
     fn keep_soon(self: &Rc<Self>) {
-        let (Some(window), Some(kept)) = (web_sys::window(), self.inner.borrow().controller.kept()) else {
-            return;
-        };
-        if !self.keeps() || self.kept.borrow().as_ref() == Some(&kept) {
-            return;
+        let kept = self.inner.borrow().controller.kept();
+        if kept.is_some() && self.keeps() && *self.kept.borrow() != kept {
+            self.keep_timer.start(self, KEEP_AFTER, |shared| shared.hand_over());
         }
-        if let Some(timer) = self.keep_timer.take() {
-            window.clear_timeout_with_handle(timer);
-        }
-        let mut keeping = self.keeping.borrow_mut();
-        let callback = keeping.get_or_insert_with(|| {
-            let weak = Rc::downgrade(self);
-            Closure::new(move || {
-                if let Some(shared) = weak.upgrade() {
-                    shared.hand_over();
-                }
-            })
-        });
-        let function = callback.as_ref().unchecked_ref();
-        let timer = window.set_timeout_with_callback_and_timeout_and_arguments_0(function, KEEP_AFTER);
-        self.keep_timer.set(timer.ok());
     }
 
     /// Hands over what is to be kept, if it is not yet.
     fn hand_over(&self) {
-        if let (Some(timer), Some(window)) = (self.keep_timer.take(), web_sys::window()) {
-            window.clear_timeout_with_handle(timer);
-        }
+        self.keep_timer.stop();
         let Ok(inner) = self.inner.try_borrow() else { return };
         let kept = inner.controller.kept();
         drop(inner);
@@ -341,13 +343,49 @@ impl Shared {
             Closure::new(move || {
                 if let Some(shared) = weak.upgrade() {
                     shared.frame_requested.set(None);
-                    shared.inner.borrow_mut().draw();
+                    shared.draw();
                 }
             })
         });
         let function = callback.as_ref().unchecked_ref();
         let requested = web_sys::window().and_then(|window| window.request_animation_frame(function).ok());
         self.frame_requested.set(requested);
+    }
+
+    /// Draws, and sees to it that what a hand on its way is shown in a hurry is drawn in full when it rests.
+    fn draw(self: &Rc<Self>) {
+        let mut inner = self.inner.borrow_mut();
+        let began = now();
+        let (in_hurry, watched) = (inner.pace.hurries(began), inner.pace.watches(began));
+        inner.draw(in_hurry);
+        inner.pace.shown();
+        if in_hurry {
+            let _ = inner.canvas.set_attribute(IN_HURRY, "");
+            self.rest_timer.start(self, pace::REST, Shared::request_drawing);
+        } else {
+            let _ = inner.canvas.remove_attribute(IN_HURRY);
+        }
+        if watched {
+            match &inner.renderer {
+                // The device draws while the page goes on.
+                Renderer::Gl(gl) => {
+                    if inner.fence.is_none() {
+                        inner.fence = gl.fence().map(|fence| (fence, began));
+                        self.late_timer.start(self, pace::LATE, Shared::look_whether_late);
+                    }
+                }
+                Renderer::Software(_) => inner.pace.drew(now() - began > pace::LATE),
+            }
+        }
+    }
+
+    fn look_whether_late(self: &Rc<Self>) {
+        let mut inner = self.inner.borrow_mut();
+        if let (Some((fence, began)), Renderer::Gl(gl)) = (inner.fence.take(), &inner.renderer) {
+            // A device that has too much to do can keep the page waiting, and then has drawn when the page gets to ask.
+            let late = !gl.has_passed(&fence) || now() - began > 2.0 * pace::LATE;
+            inner.pace.drew(late);
+        }
     }
 }
 
@@ -376,6 +414,8 @@ impl Inner {
             error: None,
             density: 1.0,
             uploaded: None,
+            pace: Pace::default(),
+            fence: None,
             drawn: None,
         }
     }
@@ -409,6 +449,7 @@ impl Inner {
             if canvas.width() != width || canvas.height() != height {
                 canvas.set_width(width);
                 canvas.set_height(height);
+                self.pace = Pace::default();
                 self.drawn = None;
             }
         }
@@ -429,9 +470,13 @@ impl Inner {
         ]
     }
 
-    fn draw(&mut self) {
+    /// Draws; in a hurry with one sample a display pixel.
+    fn draw(&mut self, in_hurry: bool) {
         let (width, height) = (self.canvas.width(), self.canvas.height());
-        if let Some(resolved) = self.controller.resolved() {
+        if let Some(mut resolved) = self.controller.resolved() {
+            if in_hurry {
+                resolved.view.most_samples = 1;
+            }
             if let Renderer::Gl(gl) = &mut self.renderer
                 && !self
                     .uploaded
@@ -483,6 +528,8 @@ impl Inner {
     fn upload(&mut self) {
         let Some(frame) = self.controller.frame() else { return };
         self.uploaded = None;
+        self.pace = Pace::default();
+        self.fence = None;
         self.drawn = None;
         if let Renderer::Gl(gl) = &mut self.renderer
             && let Err(reason) = gl.set_frame(&frame)
@@ -491,6 +538,41 @@ impl Inner {
             web_sys::console::warn_1(&format!("viewer: {reason}; drawing on the CPU").into());
             self.renderer = Renderer::Software(SoftwareRenderer::new(&self.canvas));
             self.resize();
+        }
+    }
+}
+
+/// Something that is done once, some time after it was last asked for.
+#[derive(Default)]
+struct Later {
+    timer: Cell<Option<i32>>,
+    callback: RefCell<Option<Closure<dyn FnMut()>>>,
+}
+
+impl Later {
+    /// Begins to wait, `after` milliseconds, in place of a wait that has begun; `what` is the same each time.
+    fn start(&self, shared: &Rc<Shared>, after: f64, what: fn(&Rc<Shared>)) {
+        self.stop();
+        let mut callback = self.callback.borrow_mut();
+        let callback = callback.get_or_insert_with(|| {
+            let weak = Rc::downgrade(shared);
+            Closure::new(move || {
+                if let Some(shared) = weak.upgrade() {
+                    what(&shared);
+                }
+            })
+        });
+        let function = callback.as_ref().unchecked_ref();
+        let timer = web_sys::window().and_then(|window| {
+            let timer = window.set_timeout_with_callback_and_timeout_and_arguments_0(function, after as i32);
+            timer.ok()
+        });
+        self.timer.set(timer);
+    }
+
+    fn stop(&self) {
+        if let (Some(timer), Some(window)) = (self.timer.take(), web_sys::window()) {
+            window.clear_timeout_with_handle(timer);
         }
     }
 }
@@ -662,9 +744,9 @@ fn listen(shared: &Rc<Shared>) -> Listeners {
         match gesture {
             Some(gesture) => {
                 event.prevent_default();
-                shared.change(|inner| inner.controller.gesture(gesture));
+                shared.move_by_hand(|inner| inner.controller.gesture(gesture));
             }
-            None if shared.follows_pointer() => shared.change(|inner| {
+            None if shared.follows_pointer() => shared.move_by_hand(|inner| {
                 let place = inner.place(event.client_x(), event.client_y());
                 inner.controller.hover(Some(place));
             }),
@@ -718,7 +800,7 @@ fn listen(shared: &Rc<Shared>) -> Listeners {
             _ => 1.0,
         };
         let delta = event.delta_y() * unit;
-        shared.change(|inner| {
+        shared.move_by_hand(|inner| {
             let place = inner.place(event.client_x(), event.client_y());
             inner.controller.wheel(place, delta);
         });
@@ -781,7 +863,7 @@ fn listen(shared: &Rc<Shared>) -> Listeners {
         if let Some(shared) = weak.upgrade() {
             shared.change(Inner::resize);
             // At once: setting the size has cleared the canvas, and the next display frame may show it.
-            shared.inner.borrow_mut().draw();
+            shared.inner.borrow_mut().draw(false);
         }
     });
     let observer = ResizeObserver::new(on_resize.as_ref().unchecked_ref()).ok();
