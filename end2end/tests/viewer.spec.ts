@@ -154,6 +154,30 @@ test('a device that is late draws in a hurry while the hand moves, and in full w
   expect((await greys(page)).data.equals(before.data), 'where it was before, as it was').toBe(true);
 });
 
+test('a picture larger than a texture is drawn in parts, and looks the same', async ({ page }) => {
+  await openBoxedStudy(page);
+  const whole = await greys(page);
+  // A device whose textures are smaller than the picture's sides.
+  await page.addInitScript(() => {
+    const asked = WebGL2RenderingContext.prototype.getParameter;
+    WebGL2RenderingContext.prototype.getParameter = function (name) {
+      return name === this.MAX_TEXTURE_SIZE ? 301 : asked.call(this, name);
+    };
+    const layers: number[] = [];
+    Object.assign(window, { layers });
+    const stored = WebGL2RenderingContext.prototype.texStorage3D;
+    WebGL2RenderingContext.prototype.texStorage3D = function (...sizes) {
+      layers.push(sizes[5]);
+      return stored.apply(this, sizes);
+    };
+  });
+  await page.reload();
+  await pictureIsThere(page);
+  await expect(page.locator('.picture-state').first()).toContainText('lossless', { timeout: 30_000 });
+  expect(await page.evaluate(() => Math.max(...(window as any).layers)), 'parts').toBeGreaterThan(3);
+  expect((await greys(page)).data.equals(whole.data)).toBe(true);
+});
+
 test('the lens follows the pointer and leaves nothing behind', async ({ page }) => {
   await openBoxedStudy(page);
   const first = await greys(page);

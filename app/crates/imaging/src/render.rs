@@ -7,7 +7,7 @@ use crate::{DisplayLut, Frame, ResolvedView};
 /// Each stored value is looked up in `lut` first; levels, not stored values, are interpolated, so that padding
 /// and tables stay what they are. Between pixel centres the four neighbours are mixed bilinearly, at the
 /// border of the picture its own pixels repeat, outside it is black. Where the picture is shrunk, each canvas
-/// pixel averages [`ResolvedView::samples`] samples a side. A level becomes a byte by rounding.
+/// pixel averages [`ResolvedView::samples`] samples a side, or takes one pixel as it is. A level becomes a byte by rounding.
 ///
 /// # Panics
 /// Where `out` is not a whole number of rows.
@@ -20,6 +20,9 @@ pub fn render(frame: &Frame, lut: &DisplayLut, view: &ResolvedView, width: usize
     let [columns, rows] = frame.held();
     let view = view.thinned(frame.grid);
     let samples = view.samples();
+    if samples == 0 {
+        return render_in_a_hurry(frame, lut, &view, width, out);
+    }
     let step = 1.0 / f64::from(samples);
     let scale = 255.0 / (samples * samples) as f32;
     for (y, line) in out.chunks_exact_mut(width * 4).enumerate() {
@@ -35,6 +38,20 @@ pub fn render(frame: &Frame, lut: &DisplayLut, view: &ResolvedView, width: usize
                 }
             }
             let grey = (total * scale + 0.5) as u8;
+            rgba.copy_from_slice(&[grey, grey, grey, 255]);
+        }
+    }
+}
+
+fn render_in_a_hurry(frame: &Frame, lut: &DisplayLut, view: &ResolvedView, width: usize, out: &mut [u8]) {
+    let [columns, rows] = frame.held();
+    for (y, line) in out.chunks_exact_mut(width * 4).enumerate() {
+        for (x, rgba) in line.chunks_exact_mut(4).enumerate() {
+            let [across, down] = view.to_image.apply([x as f64 + 0.5, y as f64 + 0.5]);
+            let inside = across >= 0.0 && down >= 0.0 && across < columns as f64 && down < rows as f64;
+            let place = down as usize * columns + across as usize;
+            let raw = frame.pixels.get(place).filter(|_| inside);
+            let grey = (raw.map_or(0.0, |raw| lut.level(*raw)) * 255.0 + 0.5) as u8;
             rgba.copy_from_slice(&[grey, grey, grey, 255]);
         }
     }
@@ -64,7 +81,7 @@ fn sample(frame: &Frame, lut: &DisplayLut, [x, y]: [f64; 2], columns: usize, row
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Sizes, ViewState, Voi, VoiLutFunction, present};
+    use crate::{Presentation, Sizes, ViewState, Voi, VoiLutFunction, present};
     use proptest::prelude::*;
 
     fn frame(rows: u32, columns: u32, pixels: Vec<u16>) -> Frame {
@@ -136,6 +153,28 @@ mod tests {
         // Padding beside a pixel: no value between them is invented.
         frame.padding = Some(crate::PixelPadding { low: 100, high: 100 });
         assert_eq!(drawn(&frame, ViewState::default(), 4, 2)[..4], [0, 50, 150, 200]);
+    }
+
+    #[test]
+    fn in_a_hurry_a_shrunken_picture_shows_one_pixel_of_many() {
+        let frame = frame(30, 30, (0..900).map(|i| (i % 30 + i / 30 * 8) as u16 & 255).collect());
+        let lut = Presentation::default().resolve(&frame);
+        let shown = |side: u32, hurried| {
+            let view = ResolvedView {
+                hurried,
+                ..ViewState::default().resolve(Sizes::of(&frame, side, side))
+            };
+            let mut rgba = vec![0; (side * side * 4) as usize];
+            render(&frame, &lut, &view, side as usize, &mut rgba);
+            rgba.iter().step_by(4).copied().collect::<Vec<u8>>()
+        };
+        // The middle of every five by five.
+        let expect: Vec<u8> = (0..36)
+            .map(|i| frame.pixels[(i / 6 * 5 + 2) * 30 + i % 6 * 5 + 2] as u8)
+            .collect();
+        assert_eq!(shown(6, true), expect);
+        assert_ne!(shown(6, false), expect);
+        assert_eq!(shown(40, true), shown(40, false), "no haste where one sample does");
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl ViewState {
             // A zoom of 0 or beyond all numbers cannot come from `placed` with sizes above 0.
             to_image: to_canvas.inverse().unwrap_or(Affine::IDENTITY),
             zoom,
-            most_samples: MAXIMUM_SAMPLES,
+            hurried: false,
         }
     }
 
@@ -478,17 +478,18 @@ pub struct ResolvedView {
     pub to_image: Affine,
     /// Device pixels for the width of one pixel of the picture.
     pub zoom: f64,
-    /// Samples a side are at most so many, at least 1. Fewer than the picture needs show grain, sooner.
-    pub most_samples: u32,
+    /// Drawn in a hurry: with more grain than the picture has, and sooner.
+    pub hurried: bool,
 }
 
 impl ResolvedView {
-    /// Samples a side that a renderer averages for each canvas pixel.
+    /// Samples a side that a renderer averages for each canvas pixel; 0 where it takes the one pixel under the middle as it is.
     ///
-    /// A bilinear sample spans two pixels, so these leave none out where the picture is shrunk.
+    /// A bilinear sample spans two pixels, so these leave none out where the picture is shrunk. In a hurry all but one are
+    /// left out there.
     pub fn samples(&self) -> u32 {
-        let most = self.most_samples.max(1);
-        (0.5 / self.zoom).ceil().clamp(1.0, f64::from(most)) as u32
+        let needed = (0.5 / self.zoom).ceil().clamp(1.0, f64::from(MAXIMUM_SAMPLES)) as u32;
+        if self.hurried && needed > 1 { 0 } else { needed }
     }
 
     /// What a lens about a point of the canvas shows: that point stays, all round it is `factor` times larger.
@@ -782,14 +783,11 @@ mod tests {
                 to_canvas: Affine::IDENTITY,
                 to_image: Affine::IDENTITY,
                 zoom,
-                most_samples: MAXIMUM_SAMPLES,
+                hurried: false,
             };
             assert_eq!(view.samples(), expect, "{zoom}");
-            let fewer = ResolvedView {
-                most_samples: 1,
-                ..view
-            };
-            assert_eq!((fewer.samples(), fewer.thinned(2).samples()), (1, 1), "{zoom}");
+            let hurried = ResolvedView { hurried: true, ..view };
+            assert_eq!(hurried.samples(), if expect > 1 { 0 } else { 1 }, "{zoom}");
         }
     }
 

@@ -13,8 +13,9 @@ use crate::tiles::Tiles;
 /// Width of the texture that holds the table of levels.
 const LEVELS_WIDTH: usize = 256;
 
-/// The places of the shader's uniforms.
-struct Uniforms {
+/// The shaders, and the places of their uniforms.
+struct Program {
+    program: WebGlProgram,
     size: Option<WebGlUniformLocation>,
     tile: Option<WebGlUniformLocation>,
     tiles: Option<WebGlUniformLocation>,
@@ -24,11 +25,39 @@ struct Uniforms {
     samples: Option<WebGlUniformLocation>,
 }
 
+impl Program {
+    /// For pictures of several tiles, or of one.
+    fn new(gl: &Gl, tiled: bool) -> Option<Self> {
+        let mut fragment = include_str!("shaders/picture.frag").to_owned();
+        if tiled {
+            // The version must stand in the first line.
+            fragment = fragment.replacen('\n', "\n#define TILED\n", 1);
+        }
+        let program = link(gl, include_str!("shaders/picture.vert"), &fragment)?;
+        gl.use_program(Some(&program));
+        let place = |name: &str| gl.get_uniform_location(&program, name);
+        gl.uniform1i(place("u_pixels").as_ref(), 0);
+        gl.uniform1i(place("u_levels").as_ref(), 1);
+        Some(Self {
+            size: place("u_size"),
+            tile: place("u_tile"),
+            tiles: place("u_tiles"),
+            mask: place("u_mask"),
+            to_image: place("u_to_image"),
+            height: place("u_height"),
+            samples: place("u_samples"),
+            program,
+        })
+    }
+}
+
 /// A picture in a WebGL2 context.
 pub struct GlRenderer {
     gl: Gl,
-    program: WebGlProgram,
-    uniforms: Uniforms,
+    /// For pictures of one tile.
+    whole: Program,
+    /// For others, once there was one.
+    tiled: Option<Program>,
     pixels: Option<WebGlTexture>,
     levels: Option<WebGlTexture>,
     picture: Option<Picture>,
@@ -61,28 +90,11 @@ impl GlRenderer {
             .ok()??
             .dyn_into()
             .ok()?;
-        let program = link(
-            &gl,
-            include_str!("shaders/picture.vert"),
-            include_str!("shaders/picture.frag"),
-        )?;
-        gl.use_program(Some(&program));
-        let place = |name: &str| gl.get_uniform_location(&program, name);
-        gl.uniform1i(place("u_pixels").as_ref(), 0);
-        gl.uniform1i(place("u_levels").as_ref(), 1);
-        let uniforms = Uniforms {
-            size: place("u_size"),
-            tile: place("u_tile"),
-            tiles: place("u_tiles"),
-            mask: place("u_mask"),
-            to_image: place("u_to_image"),
-            height: place("u_height"),
-            samples: place("u_samples"),
-        };
+        let whole = Program::new(&gl, false)?;
         let mut renderer = Self {
             gl,
-            program,
-            uniforms,
+            whole,
+            tiled: None,
             pixels: None,
             levels: None,
             picture: None,
@@ -113,6 +125,10 @@ impl GlRenderer {
         let tiles = Tiles::new(width, height, limit(Gl::MAX_TEXTURE_SIZE));
         if tiles.count() > limit(Gl::MAX_ARRAY_TEXTURE_LAYERS) {
             return Err(format!("{width} × {height} pixels are more than this browser can show"));
+        }
+        if tiles.count() > 1 && self.tiled.is_none() {
+            let program = Program::new(gl, true);
+            self.tiled = Some(program.ok_or("this browser cannot draw a picture in parts")?);
         }
         gl.delete_texture(self.pixels.as_ref());
         self.pixels = gl.create_texture();
@@ -194,9 +210,11 @@ impl GlRenderer {
             self.clear();
             return;
         };
-        let (gl, u) = (&self.gl, &self.uniforms);
+        let gl = &self.gl;
+        let tiled = self.tiled.as_ref().filter(|_| picture.tiles.count() > 1);
+        let u = tiled.unwrap_or(&self.whole);
         gl.viewport(0, 0, width as i32, height as i32);
-        gl.use_program(Some(&self.program));
+        gl.use_program(Some(&u.program));
         gl.uniform2i(u.size.as_ref(), picture.size[0] as i32, picture.size[1] as i32);
         gl.uniform2i(u.tile.as_ref(), picture.tiles.width as i32, picture.tiles.height as i32);
         gl.uniform1i(u.tiles.as_ref(), picture.tiles.across as i32);
@@ -242,7 +260,9 @@ impl Drop for GlRenderer {
     fn drop(&mut self) {
         self.gl.delete_texture(self.pixels.as_ref());
         self.gl.delete_texture(self.levels.as_ref());
-        self.gl.delete_program(Some(&self.program));
+        for program in std::iter::once(&self.whole).chain(&self.tiled) {
+            self.gl.delete_program(Some(&program.program));
+        }
     }
 }
 

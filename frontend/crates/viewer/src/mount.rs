@@ -29,7 +29,7 @@ const LENS_SIDE: f64 = 260.0;
 /// So long after the last change, in milliseconds, it is handed over for keeping.
 const KEEP_AFTER: f64 = 1500.0;
 
-/// On a canvas that shows its picture with fewer samples than it needs.
+/// On a canvas whose picture was drawn in a hurry.
 const IN_HURRY: &str = "data-in-hurry";
 
 thread_local! {
@@ -470,13 +470,11 @@ impl Inner {
         ]
     }
 
-    /// Draws; in a hurry with one sample a display pixel.
+    /// Draws, in a hurry or in full.
     fn draw(&mut self, in_hurry: bool) {
         let (width, height) = (self.canvas.width(), self.canvas.height());
         if let Some(mut resolved) = self.controller.resolved() {
-            if in_hurry {
-                resolved.view.most_samples = 1;
-            }
+            resolved.view.hurried = in_hurry;
             if let Renderer::Gl(gl) = &mut self.renderer
                 && !self
                     .uploaded

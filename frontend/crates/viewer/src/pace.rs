@@ -1,4 +1,4 @@
-//! Whether the device keeps up with the hand; where it does not, pictures are drawn with fewer samples while the hand moves,
+//! Whether the device keeps up with the hand; where it does not, shrunken pictures are drawn in a hurry while the hand moves,
 //! and in full as soon as it rests.
 //!
 //! Times are milliseconds of one clock.
@@ -38,13 +38,13 @@ impl Pace {
         self.late = if late { self.late + 1 } else { 0 };
     }
 
-    /// Whether it matters how long the device takes for the next picture. What was found to be slow stays so: with fewer samples it cannot be seen
-    /// whether all would do.
+    /// Whether it matters how long the device takes for the next picture. What was found to be slow stays so: from
+    /// pictures drawn in a hurry it cannot be seen whether others would do.
     pub fn watches(&self, now: f64) -> bool {
         self.moves(now) && !self.is_slow()
     }
 
-    /// Whether the next picture is to be drawn with one sample a display pixel.
+    /// Whether the next picture is to be drawn in a hurry.
     pub fn hurries(&self, now: f64) -> bool {
         self.is_slow() && self.moves(now)
     }

@@ -6,7 +6,7 @@ precision highp int;
 precision highp usampler2DArray;
 precision highp sampler2D;
 
-// Stored values, cut into tiles of u_tile pixels, row by row, one layer each.
+// Stored values; where TILED, cut into tiles of u_tile pixels, row by row, one layer each.
 uniform usampler2DArray u_pixels;
 // The level, 0 to 1, of every stored value, 256 to a row.
 uniform sampler2D u_levels;
@@ -21,20 +21,30 @@ uniform uint u_mask;
 uniform mat3x2 u_to_image;
 // Display pixels down.
 uniform float u_height;
-// Samples a side for each display pixel: more than one where the picture is shrunk.
+// Samples a side for each display pixel: more than one where the picture is shrunk; 0 takes one pixel as it is.
 uniform int u_samples;
 
 out vec4 colour;
 
 float level(ivec2 at) {
+#ifdef TILED
     ivec2 tile = at / u_tile;
-    uint raw = texelFetch(u_pixels, ivec3(at - tile * u_tile, tile.y * u_tiles + tile.x), 0).r & u_mask;
+    ivec3 place = ivec3(at - tile * u_tile, tile.y * u_tiles + tile.x);
+#else
+    // Most pictures fit one texture, and the divisions cost a third of all the time.
+    ivec3 place = ivec3(at, 0);
+#endif
+    uint raw = texelFetch(u_pixels, place, 0).r & u_mask;
     return texelFetch(u_levels, ivec2(int(raw & 255u), int(raw >> 8)), 0).r;
+}
+
+bool outside(vec2 at) {
+    return at.x < 0.0 || at.y < 0.0 || at.x >= float(u_size.x) || at.y >= float(u_size.y);
 }
 
 // Bilinear between pixel centres; outside the picture black, at its border the border's own level.
 float sampled(vec2 at) {
-    if (at.x < 0.0 || at.y < 0.0 || at.x >= float(u_size.x) || at.y >= float(u_size.y)) return 0.0;
+    if (outside(at)) return 0.0;
     vec2 from_centre = at - 0.5;
     vec2 low = floor(from_centre);
     vec2 part = from_centre - low;
@@ -47,6 +57,11 @@ float sampled(vec2 at) {
 
 void main() {
     vec2 corner = vec2(gl_FragCoord.x - 0.5, u_height - gl_FragCoord.y - 0.5);
+    if (u_samples == 0) {
+        vec2 at = u_to_image * vec3(corner + 0.5, 1.0);
+        colour = vec4(vec3(outside(at) ? 0.0 : level(ivec2(at))), 1.0);
+        return;
+    }
     float total = 0.0;
     for (int j = 0; j < u_samples; j++) {
         for (int i = 0; i < u_samples; i++) {
