@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { BrowserContext, Page } from '@playwright/test';
 import { canMakeDicom, corpusWg04, expect, greys, makeDicom, pictureIsThere, test, upload, withoutWebGl } from './fixtures';
 
 // WebGL and the processor draw the same pixels of real images: at most one grey level apart.
@@ -37,38 +38,58 @@ for (const { file, tables, what } of IMAGES) {
     const out = join(folder, `${file}${(tables ?? []).join('')}.dcm`);
     const { study } = makeDicom({ out, dicom: join(corpusWg04(), file), name: 'WG04^AGREEMENT', id: file, tables });
     const address = await upload(page, out, study);
-    const plain = await context.newPage();
-    await plain.route('**/api/kept_view', (route) => route.fulfill({ json: null }));
-    await withoutWebGl(plain);
-    await page.goto(address);
-    await pictureIsThere(page);
-    await expect(page.locator('.status-line')).toContainText('WebGL2');
-    await plain.goto(address);
-    await pictureIsThere(plain);
-    await expect(plain.locator('.status-line')).toContainText('CPU');
+    await agree(page, context, address, file);
+  });
+}
 
-    let before: Buffer | undefined;
-    for (const { name, keys } of VIEWS) {
-      for (const key of keys) {
-        await page.keyboard.press(key);
-        await plain.keyboard.press(key);
-      }
-      const [a, b] = [await greys(page), await greys(plain)];
+test('both renderers agree on colours, in every channel', async ({ page, context }) => {
+  const file = join(corpusWg04(), '../pydicom/test_files/examples_rgb_color.dcm');
+  test.skip(!existsSync(file), 'the corpus is not here');
+  test.skip(!canMakeDicom(), 'pydicom is not installed');
+  const out = join(folder, 'colours.dcm');
+  const { study } = makeDicom({ out, dicom: file, name: 'COLOURS^AGREEMENT', id: 'COLOURS' });
+  const address = await upload(page, out, study);
+  await agree(page, context, address, 'colours', [0, 1, 2]);
+  const [red, blue] = [await greys(page, 'canvas.canvas', 0), await greys(page, 'canvas.canvas', 2)];
+  expect(red.data.filter((value, i) => Math.abs(value - blue.data[i]) > 40).length, 'colours').toBeGreaterThan(1000);
+  await expect(page.locator('main'), 'no result').toContainText('colour image');
+});
+
+/** A study shown by WebGL and by the processor, view after view. */
+async function agree(page: Page, context: BrowserContext, address: string, file: string, channels = [0]): Promise<void> {
+  const plain = await context.newPage();
+  await plain.route('**/api/kept_view', (route) => route.fulfill({ json: null }));
+  await withoutWebGl(plain);
+  await page.goto(address);
+  await pictureIsThere(page);
+  await expect(page.locator('.status-line')).toContainText('WebGL2');
+  await plain.goto(address);
+  await pictureIsThere(plain);
+  await expect(plain.locator('.status-line')).toContainText('CPU');
+
+  let before: Buffer | undefined;
+  for (const { name, keys } of VIEWS) {
+    for (const key of keys) {
+      await page.keyboard.press(key);
+      await plain.keyboard.press(key);
+    }
+    for (const channel of channels) {
+      const [a, b] = [await greys(page, 'canvas.canvas', channel), await greys(plain, 'canvas.canvas', channel)];
       expect([b.width, b.height]).toEqual([a.width, a.height]);
-      expect(new Set(a.data).size, `${name}: grey levels on the screen`).toBeGreaterThan(30);
+      expect(new Set(a.data).size, `${name}: levels on the screen`).toBeGreaterThan(30);
       expect(before !== undefined && before.equals(a.data), `${name}: the view changed`).toBe(false);
       before = a.data;
       let apart = 0;
       for (let i = 0; i < a.data.length; i++) if (Math.abs(a.data[i] - b.data[i]) > 1) apart++;
       // The picture's own border: where it runs through the middle of a sample, 32-bit and 64-bit numbers may fall on
       // different sides of it. Inside the picture no pixel is further apart.
-      console.log(`${file} ${name}: ${apart} of ${a.data.length} pixels more than one grey level apart`);
+      console.log(`${file} ${name}, channel ${channel}: ${apart} of ${a.data.length} pixels more than one level apart`);
       expect(apart, name).toBeLessThanOrEqual(2 * (a.width + a.height));
       const inner = innerApart(a, b);
       expect(inner, `${name}: away from the picture's border`).toBe(0);
     }
-    await plain.close();
-  });
+  }
+  await plain.close();
 }
 
 type Grey = { width: number; height: number; data: Buffer };

@@ -217,10 +217,14 @@ export async function settled(page: Page): Promise<void> {
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 }
 
-/** Grey values of a canvas, row by row, as the reader sees them. */
-export async function greys(page: Page, selector = 'canvas.canvas'): Promise<{ width: number; height: number; data: Buffer }> {
+/** Grey values of a canvas, row by row, as the reader sees them; of colours one channel: 0 red, 1 green, 2 blue. */
+export async function greys(
+  page: Page,
+  selector = 'canvas.canvas',
+  channel = 0,
+): Promise<{ width: number; height: number; data: Buffer }> {
   await settled(page);
-  const { width, height, text } = await page.evaluate((selector) => {
+  const { width, height, text } = await page.evaluate(([selector, channel]) => {
     const canvas = document.querySelector<HTMLCanvasElement>(selector)!;
     const copy = document.createElement('canvas');
     copy.width = canvas.width;
@@ -229,9 +233,9 @@ export async function greys(page: Page, selector = 'canvas.canvas'): Promise<{ w
     context.drawImage(canvas, 0, 0);
     const { data } = context.getImageData(0, 0, copy.width, copy.height);
     let letters = '';
-    for (let i = 0; i < data.length; i += 4) letters += String.fromCharCode(data[i]);
+    for (let i = channel; i < data.length; i += 4) letters += String.fromCharCode(data[i]);
     return { width: copy.width, height: copy.height, text: btoa(letters) };
-  }, selector);
+  }, [selector, channel] as const);
   return { width, height, data: Buffer.from(text, 'base64') };
 }
 

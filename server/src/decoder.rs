@@ -130,7 +130,19 @@ impl Decoder {
     /// # Errors
     /// See [`DecodeError`].
     pub async fn decode(&self, path: &Path) -> Result<(Metadata, Frame), DecodeError> {
-        match self.request(protocol::Kind::Decode, path).await? {
+        self.frame(protocol::Kind::Decode, path).await
+    }
+
+    /// The same, or where the image has colours a frame of those.
+    ///
+    /// # Errors
+    /// See [`DecodeError`].
+    pub async fn decode_for_display(&self, path: &Path) -> Result<(Metadata, Frame), DecodeError> {
+        self.frame(protocol::Kind::DecodeForDisplay, path).await
+    }
+
+    async fn frame(&self, kind: protocol::Kind, path: &Path) -> Result<(Metadata, Frame), DecodeError> {
+        match self.request(kind, path).await? {
             (metadata, Some(frame)) => Ok((metadata, frame)),
             // The child answered another question than it was asked.
             (_, None) => Err(DecodeError::Crashed),

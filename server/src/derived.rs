@@ -18,7 +18,7 @@ static MAKING: Semaphore = Semaphore::const_new(1);
 /// Why there is no progressive form.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The instance holds no single monochrome picture, or is damaged.
+    /// The instance holds no single picture, or is damaged.
     #[error(transparent)]
     Decode(#[from] DecodeError),
     #[error("cannot make the progressive form: {0}")]
@@ -56,7 +56,7 @@ pub async fn open(storage: &Arc<Storage>, decoder: &Decoder, sha256: &str) -> Re
     if let Ok(file) = File::open(&path).await {
         return Ok(file);
     }
-    let (_, frame) = decoder.decode(&storage.instance_path(sha256)).await?;
+    let (_, frame) = decoder.decode_for_display(&storage.instance_path(sha256)).await?;
     let (store, hash) = (Arc::clone(storage), sha256.to_owned());
     tokio::task::spawn_blocking(move || make(&store, &hash, &frame))
         .await

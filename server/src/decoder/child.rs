@@ -144,17 +144,18 @@ fn load(path: &Path, limits: &Limits) -> Result<Vec<u8>, Response> {
 }
 
 fn read(kind: Kind, bytes: &[u8], limits: &Limits) -> (Response, Vec<u16>) {
+    let sizes = dicom_io::Limits {
+        max_pixels: limits.max_pixels,
+        max_bytes: limits.max_file_bytes,
+    };
     let read = match kind {
         Kind::Metadata => dicom_io::read_metadata(bytes).and_then(|metadata| {
             plausible(&metadata, limits.max_pixels)?;
             Ok((metadata, None))
         }),
-        Kind::Decode => {
-            let limits = dicom_io::Limits {
-                max_pixels: limits.max_pixels,
-                max_bytes: limits.max_file_bytes,
-            };
-            dicom_io::decode(bytes, &limits).map(|(metadata, frame)| (metadata, Some(frame)))
+        Kind::Decode => dicom_io::decode(bytes, &sizes).map(|(metadata, frame)| (metadata, Some(frame))),
+        Kind::DecodeForDisplay => {
+            dicom_io::decode_for_display(bytes, &sizes).map(|(metadata, frame)| (metadata, Some(frame)))
         }
     };
     match read {

@@ -24,6 +24,7 @@ pub const LIMITS_VARIABLE: &str = "SHENTON_DECODE_LIMITS";
 pub enum Kind {
     Metadata,
     Decode,
+    DecodeForDisplay,
 }
 
 impl Kind {
@@ -31,11 +32,12 @@ impl Kind {
         match self {
             Kind::Metadata => b'M',
             Kind::Decode => b'D',
+            Kind::DecodeForDisplay => b'C',
         }
     }
 
     pub fn of(byte: u8) -> Option<Self> {
-        [Kind::Metadata, Kind::Decode]
+        [Kind::Metadata, Kind::Decode, Kind::DecodeForDisplay]
             .into_iter()
             .find(|kind| kind.byte() == byte)
     }

@@ -65,13 +65,7 @@ fn frame(dataset: &Dataset, metadata: &Metadata, limits: &Limits) -> Result<Fram
         return Err(Error::Colour);
     }
     let (rows, columns) = (metadata.rows, metadata.columns);
-    if rows == 0 || columns == 0 {
-        return Err(Error::malformed(format!("{rows} rows x {columns} columns")));
-    }
-    let count = u64::from(rows) * u64::from(columns);
-    if count > limits.max_pixels || count * 2 > limits.max_bytes {
-        return Err(Error::TooLarge { rows, columns });
-    }
+    check_size(rows, columns, limits)?;
     let bits_allocated = metadata.bits_allocated;
     if !matches!(bits_allocated, 8 | 16) {
         return Err(Error::malformed(format!(
@@ -110,6 +104,7 @@ fn frame(dataset: &Dataset, metadata: &Metadata, limits: &Limits) -> Result<Fram
         bits_stored: bits_stored as u8,
         signed,
         photometric,
+        palette: None,
         voi: voi(dataset, &modality, signed),
         modality,
         presentation_shape: match dataset.ascii(0x2050_0020).as_str() {
@@ -127,8 +122,20 @@ fn frame(dataset: &Dataset, metadata: &Metadata, limits: &Limits) -> Result<Fram
     })
 }
 
+/// Whether there are pixels, and no more than may be.
+pub(crate) fn check_size(rows: u32, columns: u32, limits: &Limits) -> Result<(), Error> {
+    if rows == 0 || columns == 0 {
+        return Err(Error::malformed(format!("{rows} rows x {columns} columns")));
+    }
+    let count = u64::from(rows) * u64::from(columns);
+    if count > limits.max_pixels || count * 2 > limits.max_bytes {
+        return Err(Error::TooLarge { rows, columns });
+    }
+    Ok(())
+}
+
 /// PS3.3 C.7.6.1.1.1: the directions of rows and columns, in letters that point somewhere.
-fn orientation(text: &str) -> Option<[String; 2]> {
+pub(crate) fn orientation(text: &str) -> Option<[String; 2]> {
     let (row, column) = text.split_once('\\')?;
     let sound = |letters: &str| !letters.is_empty() && letters.chars().all(|letter| "LRAPHF".contains(letter));
     let [row, column] = [row, column].map(str::trim);
@@ -251,7 +258,7 @@ fn lut(item: &Dataset, signed: bool) -> Option<Lut> {
 }
 
 /// The best spacing and the detector's (PS3.3 10.7.1.3, C.8.4.2 and C.8.11.4).
-fn spacing(dataset: &Dataset, modality: &str) -> (Option<Spacing>, Option<(f64, f64)>) {
+pub(crate) fn spacing(dataset: &Dataset, modality: &str) -> (Option<Spacing>, Option<(f64, f64)>) {
     let pair = |tag: Tag| match dataset.numbers(tag)[..] {
         [row, column, ..] if row > 0.0 && column > 0.0 => Some((row, column)),
         _ => None,

@@ -1,5 +1,7 @@
 //! Pixel data to stored values, by transfer syntax.
 
+use std::borrow::Cow;
+
 use crate::reader::{Dataset, Element, PIXEL_DATA, Syntax, uids};
 use crate::{Error, Limits, Metadata, jpeg};
 
@@ -24,14 +26,19 @@ impl Shape {
         if components != 1 {
             return Err(Error::Colour);
         }
-        if (rows, columns) != (self.rows, self.columns) {
-            return Err(Error::malformed(format!(
-                "the compressed picture has {rows} rows x {columns} columns, the attributes say {} x {}",
-                self.rows, self.columns
-            )));
-        }
-        Ok(())
+        check_stream((self.rows as u32, self.columns as u32), (rows, columns))
     }
+}
+
+/// Whether a compressed stream has the rows and columns that the attributes say.
+pub(crate) fn check_stream(said: (u32, u32), (rows, columns): (usize, usize)) -> Result<(), Error> {
+    if (said.0 as usize, said.1 as usize) == (rows, columns) {
+        return Ok(());
+    }
+    Err(Error::malformed(format!(
+        "the compressed picture has {rows} rows x {columns} columns, the attributes say {} x {}",
+        said.0, said.1
+    )))
 }
 
 /// The samples of the one frame, and whether a codec delivered them.
@@ -139,22 +146,26 @@ fn is_known(syntax: &str) -> bool {
 ///
 /// It does not stop a codec that aborts or does not end; callers with untrusted bytes decode in a process of
 /// their own.
-fn guarded(codec: impl FnOnce() -> Result<Vec<u16>, Error>) -> Result<Vec<u16>, Error> {
+pub(crate) fn guarded<T>(codec: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(codec))
         .unwrap_or_else(|_| Err(Error::codec("the decoder gave up on damaged data")))
 }
 
 fn native(element: &Element, syntax: Syntax, shape: Shape) -> Result<Vec<u16>, Error> {
-    // PS3.5 A.3: in big endian OW even 8-bit samples are swapped in pairs.
-    if syntax.big_endian && shape.bytes == 1 && &element.vr == b"OW" {
-        let swapped: Vec<u8> = element
-            .value
-            .chunks(2)
-            .flat_map(|pair| pair.iter().rev().copied())
-            .collect();
-        return native_values(&swapped, shape, false);
+    if shape.bytes == 1 {
+        return native_values(&native_bytes(element, syntax), shape, false);
     }
     native_values(element.value, shape, syntax.big_endian)
+}
+
+/// Samples of 8 bits.
+pub(crate) fn native_bytes<'a>(element: &Element<'a>, syntax: Syntax) -> Cow<'a, [u8]> {
+    // PS3.5 A.3: in big endian OW even 8-bit samples are swapped in pairs.
+    if syntax.big_endian && &element.vr == b"OW" {
+        let pairs = element.value.chunks(2);
+        return pairs.flat_map(|pair| pair.iter().rev().copied()).collect();
+    }
+    Cow::Borrowed(element.value)
 }
 
 fn native_values(data: &[u8], shape: Shape, big_endian: bool) -> Result<Vec<u16>, Error> {
@@ -169,6 +180,17 @@ fn native_values(data: &[u8], shape: Shape, big_endian: bool) -> Result<Vec<u16>
 
 /// PS3.5 G: one segment of PackBits for each byte of a sample, the most significant first.
 fn rle(stream: &[u8], shape: Shape) -> Result<Vec<u16>, Error> {
+    let segments = rle_segments(stream, shape.bytes, shape.pixels())?;
+    let value = |i: usize| {
+        segments
+            .iter()
+            .fold(0, |value, segment| value << 8 | u16::from(segment[i]))
+    };
+    Ok((0..shape.pixels()).map(value).collect())
+}
+
+/// The segments of a frame in RLE, `length` bytes each.
+pub(crate) fn rle_segments(stream: &[u8], segments: usize, length: usize) -> Result<Vec<Vec<u8>>, Error> {
     let word = |i: usize| {
         let bytes = stream
             .get(i * 4..i * 4 + 4)
@@ -176,53 +198,49 @@ fn rle(stream: &[u8], shape: Shape) -> Result<Vec<u16>, Error> {
             .ok_or(Error::Truncated)?;
         Ok::<usize, Error>(u32::from_le_bytes(bytes) as usize)
     };
-    if word(0)? != shape.bytes {
-        return Err(Error::codec(format!("{} RLE segments, not {}", word(0)?, shape.bytes)));
+    if word(0)? != segments {
+        return Err(Error::codec(format!("{} RLE segments, not {segments}", word(0)?)));
     }
     // A run of 128 takes two bytes, so a frame cannot be larger than 64 times its stream.
-    if shape.pixels() * shape.bytes > stream.len().saturating_mul(64) {
+    if length * segments > stream.len().saturating_mul(64) {
         return Err(Error::Truncated);
     }
-    let mut pixels = vec![0u16; shape.pixels()];
-    for segment in 0..shape.bytes {
+    let segment = |segment: usize| {
         let start = word(1 + segment)?;
-        let end = if segment + 1 < shape.bytes {
+        let end = if segment + 1 < segments {
             word(2 + segment)?
         } else {
             stream.len()
         };
-        let mut data = stream.get(start..end).ok_or(Error::Truncated)?;
-        let mut done = 0;
-        while done < pixels.len() {
-            // PS3.5 G.3.2.
-            let [control, rest @ ..] = data else {
-                return Err(Error::Truncated);
-            };
-            match *control as i8 {
-                -128 => data = rest,
-                count @ 0.. => {
-                    let count = (count as usize + 1).min(pixels.len() - done);
-                    let literal = rest.get(..count).ok_or(Error::Truncated)?;
-                    for (pixel, byte) in pixels[done..].iter_mut().zip(literal) {
-                        *pixel = *pixel << 8 | u16::from(*byte);
-                    }
-                    done += count;
-                    data = &rest[count..];
-                }
-                count => {
-                    let count = (1 - isize::from(count)) as usize;
-                    let byte = *rest.first().ok_or(Error::Truncated)?;
-                    let end = (done + count).min(pixels.len());
-                    for pixel in &mut pixels[done..end] {
-                        *pixel = *pixel << 8 | u16::from(byte);
-                    }
-                    done = end;
-                    data = &rest[1..];
-                }
+        unpacked(stream.get(start..end).ok_or(Error::Truncated)?, length)
+    };
+    (0..segments).map(segment).collect()
+}
+
+/// PS3.5 G.3.2.
+fn unpacked(mut data: &[u8], length: usize) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        let left = length - bytes.len();
+        let [control, rest @ ..] = data else {
+            return Err(Error::Truncated);
+        };
+        match *control as i8 {
+            -128 => data = rest,
+            count @ 0.. => {
+                let count = (count as usize + 1).min(left);
+                bytes.extend(rest.get(..count).ok_or(Error::Truncated)?);
+                data = &rest[count..];
+            }
+            count => {
+                let count = (1 - isize::from(count)) as usize;
+                let byte = *rest.first().ok_or(Error::Truncated)?;
+                bytes.resize(bytes.len() + count.min(left), byte);
+                data = &rest[1..];
             }
         }
     }
-    Ok(pixels)
+    Ok(bytes)
 }
 
 fn jpeg_pixels(stream: &[u8], shape: Shape) -> Result<Vec<u16>, Error> {
@@ -292,7 +310,7 @@ fn jpeg_2000(stream: &[u8], shape: Shape) -> Result<Vec<u16>, Error> {
 }
 
 /// Rows, columns and components of the SIZ marker (ISO/IEC 15444-1 A.5.1).
-fn jpeg_2000_size(stream: &[u8]) -> Option<(usize, usize, usize)> {
+pub(crate) fn jpeg_2000_size(stream: &[u8]) -> Option<(usize, usize, usize)> {
     // In a JP2 file the codestream lies in a box; either way SOC and SIZ follow each other.
     let at = stream.windows(4).position(|w| w == [0xff, 0x4f, 0xff, 0x51])?;
     let siz = stream.get(at + 4..)?;

@@ -1,6 +1,6 @@
 //! Real files, where the corpus is at hand.
 
-use dicom_io::{Error, Limits, Metadata, decode, read_metadata};
+use dicom_io::{Error, Limits, Metadata, decode, decode_for_display, read_metadata};
 use imaging::{Frame, PixelSpacingSource};
 use std::path::{Path, PathBuf};
 
@@ -279,6 +279,10 @@ fn damaged_copies_are_answered() {
         "image_dfl.dcm",
         "JPGExtended.dcm",
         "UN_sequence.dcm",
+        "SC_rgb_rle.dcm",
+        "SC_rgb_jpeg_dcmtk.dcm",
+        "SC_ybr_full_422_uncompressed.dcm",
+        "examples_palette.dcm",
     ] {
         let sound = read(&folder.join(name));
         for _ in 0..300 {
@@ -305,7 +309,7 @@ fn damaged_copies_are_answered() {
                 }
             }
             let _ = read_metadata(&bytes);
-            let _ = decode(&bytes, &Limits::default());
+            let _ = decode_for_display(&bytes, &Limits::default());
         }
     }
 }
@@ -351,4 +355,160 @@ fn a_sign_that_differs_between_stream_and_attributes() {
     assert_eq!(at(0, 0), -2000);
     let values: Vec<i32> = (47..57).map(|row| at(row, 279)).collect();
     assert_eq!(values, [621, 412, 138, -193, -520, -767, -907, -966, -988, -995]);
+}
+
+/// Held against what pydicom 3.0.2 makes of them (`pixel_array(raw=False)`, `apply_color_lut`): the means of red, green and
+/// blue, and one pixel at a third of both sides.
+#[test]
+fn colours_of_every_form_are_what_they_are_elsewhere() {
+    let Some(corpus) = corpus() else { return };
+    let folder = corpus.join("dicom/pydicom/test_files");
+    // Decoders of lossy JPEG round differently.
+    let (exact, lossy) = (0.001, 0.2);
+    for (name, size, means, pixel, close) in [
+        (
+            "SC_rgb_rle.dcm",
+            (100, 100),
+            [127.7, 127.7, 127.7],
+            [128, 255, 128],
+            exact,
+        ),
+        (
+            "SC_rgb_gdcm_KY.dcm",
+            (100, 100),
+            [127.7, 127.7, 127.7],
+            [128, 255, 128],
+            exact,
+        ),
+        (
+            "SC_rgb_jpeg_dcmd.dcm",
+            (256, 256),
+            [243.975, 243.977, 243.963],
+            [244, 244, 244],
+            exact,
+        ),
+        (
+            "SC_rgb_jpeg.dcm",
+            (256, 256),
+            [243.975, 243.977, 243.963],
+            [244, 244, 244],
+            lossy,
+        ),
+        (
+            "SC_jpeg_no_color_transform_2.dcm",
+            (256, 256),
+            [245.496, 245.517, 245.895],
+            [246, 246, 246],
+            lossy,
+        ),
+        (
+            "SC_rgb_dcmtk_+eb+cr.dcm",
+            (100, 100),
+            [127.75, 127.72, 127.75],
+            [128, 255, 128],
+            lossy,
+        ),
+        (
+            "SC_rgb_dcmtk_+eb+cy+n1.dcm",
+            (100, 100),
+            [127.51, 127.72, 127.405],
+            [129, 255, 129],
+            lossy,
+        ),
+        (
+            "SC_rgb_dcmtk_+eb+cy+s2.dcm",
+            (100, 100),
+            [127.72, 127.65, 127.83],
+            [129, 255, 129],
+            lossy,
+        ),
+        (
+            "SC_ybr_full_422_uncompressed.dcm",
+            (100, 100),
+            [127.72, 127.65, 127.83],
+            [129, 255, 129],
+            exact,
+        ),
+        (
+            "SC_rgb_small_odd.dcm",
+            (3, 3),
+            [129.0, 128.667, 128.667],
+            [63, 87, 176],
+            exact,
+        ),
+        (
+            "SC_rgb_small_odd_big_endian.dcm",
+            (3, 3),
+            [129.0, 128.667, 128.667],
+            [63, 87, 176],
+            exact,
+        ),
+        (
+            "examples_rgb_color.dcm",
+            (240, 320),
+            [40.104, 34.235, 28.461],
+            [71, 71, 71],
+            exact,
+        ),
+        (
+            "examples_palette.dcm",
+            (350, 800),
+            [15.94, 20.111, 25.429],
+            [0, 0, 0],
+            exact,
+        ),
+    ] {
+        let bytes = std::fs::read(folder.join(name)).unwrap();
+        let (_, frame) =
+            decode_for_display(&bytes, &Limits::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let palette = frame
+            .palette
+            .as_ref()
+            .unwrap_or_else(|| panic!("{name} has no palette"));
+        assert_eq!((frame.rows, frame.columns), size, "{name}");
+        let of = |value: u16| [0, 1, 2].map(|channel| palette[channel].data[usize::from(value)]);
+        for (channel, mean) in means.iter().enumerate() {
+            let sum: f64 = frame.pixels.iter().map(|value| f64::from(of(*value)[channel])).sum();
+            let is = sum / frame.pixels.len() as f64;
+            assert!(
+                (is - mean).abs() < close + 0.0006,
+                "{name}: channel {channel} has a mean of {is}, not {mean}"
+            );
+        }
+        let is = of(frame.pixels[(frame.rows / 3 * frame.columns + frame.columns / 3) as usize]);
+        let near = if close == exact { 0 } else { 1 };
+        assert!(
+            is.iter().zip(pixel).all(|(is, pixel)| is.abs_diff(pixel) <= near),
+            "{name}: {is:?}, not {pixel:?}"
+        );
+    }
+}
+
+#[test]
+fn a_monochrome_image_is_what_it_always_is_and_other_forms_are_refused() {
+    let Some(corpus) = corpus() else { return };
+    let folder = corpus.join("dicom/pydicom/test_files");
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let grey = read("MR_small.dcm");
+    assert_eq!(
+        decode_for_display(&grey, &Limits::default()),
+        dicom_io::decode(&grey, &Limits::default())
+    );
+    assert_eq!(
+        decode_for_display(&read("SC_rgb_rle_16bit.dcm"), &Limits::default()).map(|_| ()),
+        Err(Error::Colour)
+    );
+    let cut = read("SC_rgb_rle.dcm");
+    assert!(decode_for_display(&cut[..cut.len() - 900], &Limits::default()).is_err());
+    let small = Limits {
+        max_pixels: 9999,
+        ..Limits::default()
+    };
+    assert_eq!(
+        decode_for_display(&cut, &small).map(|_| ()),
+        Err(Error::TooLarge {
+            rows: 100,
+            columns: 100
+        })
+    );
 }

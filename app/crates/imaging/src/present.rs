@@ -1,5 +1,6 @@
 //! The grey-scale pipeline of PS3.4 N.2: stored value, modality LUT, VOI LUT, presentation, padding.
 
+use crate::frame::luminance;
 use crate::{
     Frame, GreyImage, Lut, ModalityLut, PhotometricInterpretation, PixelPadding, PresentationLutShape, Voi,
     VoiLutFunction,
@@ -138,8 +139,11 @@ impl Frame {
             || self.presentation_shape == Some(PresentationLutShape::Inverse)
     }
 
-    /// The VOI to start with: the file's first one, or else the default window.
+    /// The VOI to start with: the file's first one, or else the default window; of colours, as they are.
     pub fn default_voi(&self) -> Voi {
+        if self.palette.is_some() {
+            return AS_IT_IS;
+        }
         self.voi
             .first()
             .cloned()
@@ -151,7 +155,7 @@ impl Frame {
         self.histogram().window(tail)
     }
 
-    /// How often the unpadded pixels held have each modality value.
+    /// How often the unpadded pixels held have each modality value; of colours, each luminance, 0 to 255.
     pub fn histogram(&self) -> Histogram {
         let mut counts = vec![0u64; self.stored_values()];
         let mask = counts.len() - 1;
@@ -161,9 +165,12 @@ impl Frame {
         let mut counts: Vec<(f64, u64)> = (0u32..)
             .zip(counts)
             .filter(|&(_, count)| count > 0)
-            .map(|(raw, count)| (self.sign_extended(raw as u16), count))
-            .filter(|(stored, _)| !self.padding.is_some_and(|p| p.holds(*stored)))
-            .map(|(stored, count)| (self.modality.apply(stored), count))
+            .map(|(raw, count)| (raw as u16, self.sign_extended(raw as u16), count))
+            .filter(|(_, stored, _)| !self.padding.is_some_and(|p| p.holds(*stored)))
+            .map(|(raw, stored, count)| match &self.palette {
+                Some(palette) => (f64::from(luminance(entries(palette, raw))) / 1000.0, count),
+                None => (self.modality.apply(stored), count),
+            })
             .collect();
         counts.sort_by(|a, b| a.0.total_cmp(&b.0));
         Histogram(counts)
@@ -200,6 +207,20 @@ impl Histogram {
     }
 }
 
+/// Shows the 8 bits of a channel as they are.
+const AS_IT_IS: Voi = Voi::Window {
+    center: 127.5,
+    width: 255.0,
+    function: VoiLutFunction::LinearExact,
+    explanation: None,
+};
+
+/// Red, green and blue of a stored value.
+fn entries(palette: &[Lut; 3], raw: u16) -> [u32; 3] {
+    let entry = |lut: &Lut| lut.data.get(usize::from(raw)).or(lut.data.last()).copied();
+    [0, 1, 2].map(|channel| u32::from(entry(&palette[channel]).unwrap_or(0)))
+}
+
 /// The level, 0 to 1, of every stored value: the whole grey-scale pipeline as one table.
 ///
 /// Indexed by the raw bits of a pixel, so that signed values need no offset. Viewer (CPU and GPU),
@@ -207,13 +228,15 @@ impl Histogram {
 #[derive(Clone, Debug, PartialEq)]
 pub struct DisplayLut {
     levels: Vec<f32>,
+    colours: Option<[Vec<f32>; 3]>,
 }
 
 impl DisplayLut {
     /// The table of a frame.
     ///
     /// `voi`: `None` is [`Frame::default_voi`]. `invert` turns the picture once more, after everything the
-    /// file says; padding stays black.
+    /// file says; padding stays black. Colours are windowed channel by channel; what stands for the grey of one is its
+    /// luminance.
     pub fn new(frame: &Frame, voi: Option<&Voi>, invert: bool) -> Self {
         let fallback;
         let voi = match voi {
@@ -223,6 +246,9 @@ impl DisplayLut {
                 &fallback
             }
         };
+        if let Some(palette) = &frame.palette {
+            return Self::of_colours(frame, palette, voi, invert);
+        }
         let turned = frame.inverted() != invert;
         // The maximum of a VOI table is looked up once, not for every entry.
         let table = match voi {
@@ -244,7 +270,33 @@ impl DisplayLut {
                 (if turned { 1.0 - level } else { level }) as f32
             })
             .collect();
-        Self { levels }
+        Self { levels, colours: None }
+    }
+
+    fn of_colours(frame: &Frame, palette: &[Lut; 3], voi: &Voi, invert: bool) -> Self {
+        let shown = |value: u32| {
+            let level = voi.apply(f64::from(value)).clamp(0.0, 1.0);
+            (if invert { 1.0 - level } else { level }) as f32
+        };
+        let values = frame.stored_values();
+        let colours = (0..values).map(|raw| entries(palette, raw as u16).map(shown));
+        let mut channels = [0; 3].map(|_| Vec::with_capacity(values));
+        let mut levels = Vec::with_capacity(values);
+        for [r, g, b] in colours {
+            levels.push(0.299 * r + 0.587 * g + 0.114 * b);
+            for (channel, level) in channels.iter_mut().zip([r, g, b]) {
+                channel.push(level);
+            }
+        }
+        Self {
+            levels,
+            colours: Some(channels),
+        }
+    }
+
+    /// Red, green and blue of every stored value, as [`DisplayLut::levels`]; `None` where the frame is monochrome.
+    pub fn colours(&self) -> Option<&[Vec<f32>; 3]> {
+        self.colours.as_ref()
     }
 
     /// The level of a pixel's raw bits.

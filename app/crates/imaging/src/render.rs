@@ -17,14 +17,34 @@ pub fn render(frame: &Frame, lut: &DisplayLut, view: &ResolvedView, width: usize
         "{} bytes in rows of {width} pixels",
         out.len()
     );
-    let [columns, rows] = frame.held();
     let view = view.thinned(frame.grid);
-    let samples = view.samples();
-    if samples == 0 {
-        return render_in_a_hurry(frame, lut, &view, width, out);
+    match lut.colours() {
+        None => render_channels(frame, lut.levels(), &view, width, out, &[0, 1, 2]),
+        Some(colours) => {
+            for (channel, levels) in colours.iter().enumerate() {
+                render_channels(frame, levels, &view, width, out, &[channel]);
+            }
+        }
     }
-    let step = 1.0 / f64::from(samples);
-    let scale = 255.0 / (samples * samples) as f32;
+}
+
+/// Draws the levels of one table into some bytes of each pixel.
+fn render_channels(
+    frame: &Frame,
+    levels: &[f32],
+    view: &ResolvedView,
+    width: usize,
+    out: &mut [u8],
+    channels: &[usize],
+) {
+    let held = Held {
+        frame,
+        levels,
+        size: frame.held(),
+    };
+    let samples = view.samples();
+    let step = 1.0 / f64::from(samples.max(1));
+    let scale = 255.0 / (samples * samples).max(1) as f32;
     for (y, line) in out.chunks_exact_mut(width * 4).enumerate() {
         for (x, rgba) in line.chunks_exact_mut(4).enumerate() {
             let mut total = 0.0;
@@ -34,48 +54,64 @@ pub fn render(frame: &Frame, lut: &DisplayLut, view: &ResolvedView, width: usize
                         x as f64 + (f64::from(i) + 0.5) * step,
                         y as f64 + (f64::from(j) + 0.5) * step,
                     ];
-                    total += sample(frame, lut, view.to_image.apply(at), columns, rows);
+                    total += held.mixed(view.to_image.apply(at));
                 }
             }
-            let grey = (total * scale + 0.5) as u8;
-            rgba.copy_from_slice(&[grey, grey, grey, 255]);
+            if samples == 0 {
+                total = held.nearest(view.to_image.apply([x as f64 + 0.5, y as f64 + 0.5]));
+            }
+            for channel in channels {
+                rgba[*channel] = (total * scale + 0.5) as u8;
+            }
+            rgba[3] = 255;
         }
     }
 }
 
-fn render_in_a_hurry(frame: &Frame, lut: &DisplayLut, view: &ResolvedView, width: usize, out: &mut [u8]) {
-    let [columns, rows] = frame.held();
-    for (y, line) in out.chunks_exact_mut(width * 4).enumerate() {
-        for (x, rgba) in line.chunks_exact_mut(4).enumerate() {
-            let [across, down] = view.to_image.apply([x as f64 + 0.5, y as f64 + 0.5]);
-            let inside = across >= 0.0 && down >= 0.0 && across < columns as f64 && down < rows as f64;
-            let place = down as usize * columns + across as usize;
-            let raw = frame.pixels.get(place).filter(|_| inside);
-            let grey = (raw.map_or(0.0, |raw| lut.level(*raw)) * 255.0 + 0.5) as u8;
-            rgba.copy_from_slice(&[grey, grey, grey, 255]);
-        }
-    }
+/// The pixels that a frame holds, as levels; black outside.
+struct Held<'a> {
+    frame: &'a Frame,
+    levels: &'a [f32],
+    size: [usize; 2],
 }
 
-fn sample(frame: &Frame, lut: &DisplayLut, [x, y]: [f64; 2], columns: usize, rows: usize) -> f32 {
-    if !(x >= 0.0 && y >= 0.0 && x < columns as f64 && y < rows as f64) {
-        return 0.0;
+impl Held<'_> {
+    fn holds(&self, [x, y]: [f64; 2]) -> bool {
+        x >= 0.0 && y >= 0.0 && x < self.size[0] as f64 && y < self.size[1] as f64
     }
-    let level = |x: usize, y: usize| frame.pixels.get(y * columns + x).map_or(0.0, |raw| lut.level(*raw));
-    let (x, y) = (x - 0.5, y - 0.5);
-    let (left, top) = (x.floor(), y.floor());
-    let (across, down) = ((x - left) as f32, (y - top) as f32);
-    let (x0, y0) = (left.max(0.0) as usize, top.max(0.0) as usize);
-    let (x1, y1) = (
-        ((left + 1.0) as usize).min(columns - 1),
-        ((top + 1.0) as usize).min(rows - 1),
-    );
-    let mix = |a: f32, b: f32, part: f32| a + (b - a) * part;
-    mix(
-        mix(level(x0, y0), level(x1, y0), across),
-        mix(level(x0, y1), level(x1, y1), across),
-        down,
-    )
+
+    fn level(&self, x: usize, y: usize) -> f32 {
+        let raw = self.frame.pixels.get(y * self.size[0] + x);
+        raw.map_or(0.0, |raw| self.levels[usize::from(*raw) & (self.levels.len() - 1)])
+    }
+
+    fn nearest(&self, at: [f64; 2]) -> f32 {
+        if self.holds(at) {
+            self.level(at[0] as usize, at[1] as usize)
+        } else {
+            0.0
+        }
+    }
+
+    fn mixed(&self, at: [f64; 2]) -> f32 {
+        if !self.holds(at) {
+            return 0.0;
+        }
+        let [x, y] = at.map(|v| v - 0.5);
+        let (left, top) = (x.floor(), y.floor());
+        let (across, down) = ((x - left) as f32, (y - top) as f32);
+        let (x0, y0) = (left.max(0.0) as usize, top.max(0.0) as usize);
+        let (x1, y1) = (
+            ((left + 1.0) as usize).min(self.size[0] - 1),
+            ((top + 1.0) as usize).min(self.size[1] - 1),
+        );
+        let mix = |a: f32, b: f32, part: f32| a + (b - a) * part;
+        mix(
+            mix(self.level(x0, y0), self.level(x1, y0), across),
+            mix(self.level(x0, y1), self.level(x1, y1), across),
+            down,
+        )
+    }
 }
 
 #[cfg(test)]
@@ -175,6 +211,44 @@ mod tests {
         assert_eq!(shown(6, true), expect);
         assert_ne!(shown(6, false), expect);
         assert_eq!(shown(40, true), shown(40, false), "no haste where one sample does");
+    }
+
+    #[test]
+    fn colours_are_drawn_channel_by_channel() {
+        let colours = [[255, 0, 0], [0, 100, 200], [0, 0, 0], [255, 255, 255]];
+        let frame = Frame::of_colours(2, 2, &colours);
+        let shown = |presentation: &Presentation, side: u32| {
+            let view = ViewState::default().resolve(Sizes::of(&frame, side, side));
+            let mut rgba = vec![0; (side * side * 4) as usize];
+            render(&frame, &presentation.resolve(&frame), &view, side as usize, &mut rgba);
+            rgba
+        };
+        let plain = shown(&Presentation::default(), 2);
+        assert_eq!(
+            plain,
+            [255, 0, 0, 255, 0, 100, 200, 255, 0, 0, 0, 255, 255, 255, 255, 255]
+        );
+        // Between two pixels colours are mixed, not places in the palette.
+        let large = shown(&Presentation::default(), 4);
+        assert_eq!(large[4..8], [191, 25, 50, 255]);
+        let inverted = Presentation {
+            invert: true,
+            ..Presentation::default()
+        };
+        assert_eq!(shown(&inverted, 2)[..8], [0, 255, 255, 255, 255, 155, 55, 255]);
+        let narrow = Voi::Window {
+            center: 100.0,
+            width: 100.0,
+            function: VoiLutFunction::LinearExact,
+            explanation: None,
+        };
+        let narrow = Presentation {
+            voi: Some(narrow),
+            ..Presentation::default()
+        };
+        assert_eq!(shown(&narrow, 2)[4..8], [0, 128, 255, 255]);
+        let grey = present(&frame, None);
+        assert!((grey.data[1] - (0.587 * 100.0 + 0.114 * 200.0) / 255.0).abs() < 1e-6);
     }
 
     #[test]

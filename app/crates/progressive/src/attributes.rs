@@ -21,12 +21,14 @@ fn tables(frame: &mut Frame) -> Vec<&mut Lut> {
             tables.push(lut);
         }
     }
+    tables.extend(frame.palette.iter_mut().flatten());
     tables
 }
 
 /// A frame without pixels.
 fn without_pixels(frame: &Frame) -> Frame {
     Frame {
+        palette: frame.palette.clone(),
         modality: frame.modality.clone(),
         voi: frame.voi.clone(),
         orientation: frame.orientation.clone(),

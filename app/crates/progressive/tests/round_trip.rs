@@ -199,6 +199,17 @@ fn a_preview_keeps_to_the_bits_of_the_picture() {
 }
 
 #[test]
+fn colours_come_back() {
+    let colours: Vec<[u8; 3]> = (0..120_u32 * 90)
+        .map(|i| [(i % 120 * 2) as u8, (i / 120) as u8, (i * 7 / 40) as u8])
+        .collect();
+    let frame = Frame::of_colours(90, 120, &colours);
+    let bytes = encode(&frame).unwrap();
+    assert!(decode(&bytes).unwrap() == frame);
+    assert!(bytes.len() < colours.len() * 3 * 3 / 2, "{} bytes", bytes.len());
+}
+
+#[test]
 fn what_is_too_large_or_empty_is_refused() {
     let bytes = encode(&Frame::new(40, 50, 8, vec![7; 2000])).unwrap();
     let mut decoder = Decoder::new(1999);

@@ -13,6 +13,14 @@ use crate::tiles::Tiles;
 /// Width of the texture that holds the table of levels.
 const LEVELS_WIDTH: usize = 256;
 
+/// What a picture asks of the shader.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Kind {
+    /// It is cut into several tiles.
+    tiled: bool,
+    colour: bool,
+}
+
 /// The shaders, and the places of their uniforms.
 struct Program {
     program: WebGlProgram,
@@ -26,12 +34,13 @@ struct Program {
 }
 
 impl Program {
-    /// For pictures of several tiles, or of one.
-    fn new(gl: &Gl, tiled: bool) -> Option<Self> {
+    fn new(gl: &Gl, kind: Kind) -> Option<Self> {
         let mut fragment = include_str!("shaders/picture.frag").to_owned();
-        if tiled {
-            // The version must stand in the first line.
-            fragment = fragment.replacen('\n', "\n#define TILED\n", 1);
+        for (is, name) in [(kind.tiled, "TILED"), (kind.colour, "COLOUR")] {
+            if is {
+                // The version must stand in the first line.
+                fragment = fragment.replacen('\n', &format!("\n#define {name}\n"), 1);
+            }
         }
         let program = link(gl, include_str!("shaders/picture.vert"), &fragment)?;
         gl.use_program(Some(&program));
@@ -54,10 +63,8 @@ impl Program {
 /// A picture in a WebGL2 context.
 pub struct GlRenderer {
     gl: Gl,
-    /// For pictures of one tile.
-    whole: Program,
-    /// For others, once there was one.
-    tiled: Option<Program>,
+    /// For each kind of picture that there was.
+    programs: Vec<(Kind, Program)>,
     pixels: Option<WebGlTexture>,
     levels: Option<WebGlTexture>,
     picture: Option<Picture>,
@@ -70,6 +77,7 @@ struct Picture {
     size: [usize; 2],
     tiles: Tiles,
     mask: u32,
+    kind: Kind,
 }
 
 impl GlRenderer {
@@ -90,11 +98,11 @@ impl GlRenderer {
             .ok()??
             .dyn_into()
             .ok()?;
-        let whole = Program::new(&gl, false)?;
+        let kind = Kind::default();
+        let programs = vec![(kind, Program::new(&gl, kind)?)];
         let mut renderer = Self {
             gl,
-            whole,
-            tiled: None,
+            programs,
             pixels: None,
             levels: None,
             picture: None,
@@ -126,9 +134,13 @@ impl GlRenderer {
         if tiles.count() > limit(Gl::MAX_ARRAY_TEXTURE_LAYERS) {
             return Err(format!("{width} × {height} pixels are more than this browser can show"));
         }
-        if tiles.count() > 1 && self.tiled.is_none() {
-            let program = Program::new(gl, true);
-            self.tiled = Some(program.ok_or("this browser cannot draw a picture in parts")?);
+        let kind = Kind {
+            tiled: tiles.count() > 1,
+            colour: frame.palette.is_some(),
+        };
+        if self.programs.iter().all(|(of, _)| *of != kind) {
+            let program = Program::new(gl, kind).ok_or("the shaders for this kind of picture do not compile")?;
+            self.programs.push((kind, program));
         }
         gl.delete_texture(self.pixels.as_ref());
         self.pixels = gl.create_texture();
@@ -174,6 +186,7 @@ impl GlRenderer {
             size: [width, height],
             tiles,
             mask: frame.stored_values() as u32 - 1,
+            kind,
         });
         Ok(())
     }
@@ -181,8 +194,19 @@ impl GlRenderer {
     /// Uploads the level of every stored value.
     pub fn set_levels(&mut self, levels: &DisplayLut) {
         let gl = &self.gl;
-        let mut table = levels.levels().to_vec();
-        table.resize(table.len().next_multiple_of(LEVELS_WIDTH), 0.0);
+        let (inside, format, channels) = match levels.colours() {
+            None => (Gl::R32F, Gl::RED, 1),
+            Some(_) => (Gl::RGB32F, Gl::RGB, 3),
+        };
+        let mut table = match levels.colours() {
+            None => levels.levels().to_vec(),
+            Some([red, green, blue]) => {
+                let colours = red.iter().zip(green).zip(blue);
+                colours.flat_map(|((r, g), b)| [*r, *g, *b]).collect()
+            }
+        };
+        let row = LEVELS_WIDTH * channels;
+        table.resize(table.len().next_multiple_of(row), 0.0);
         gl.delete_texture(self.levels.as_ref());
         self.levels = gl.create_texture();
         gl.active_texture(Gl::TEXTURE1);
@@ -193,11 +217,11 @@ impl GlRenderer {
         let _ = gl.tex_image_2d_with_i32_and_i32_and_i32_and_format_and_type_and_opt_array_buffer_view(
             Gl::TEXTURE_2D,
             0,
-            Gl::R32F as i32,
+            inside as i32,
             LEVELS_WIDTH as i32,
-            (table.len() / LEVELS_WIDTH) as i32,
+            (table.len() / row) as i32,
             0,
-            Gl::RED,
+            format,
             Gl::FLOAT,
             Some(&Float32Array::from(table.as_slice())),
         );
@@ -206,13 +230,13 @@ impl GlRenderer {
     /// Draws on a canvas of `width` x `height` display pixels, and in it another view of the picture in a square:
     /// its left, top and side.
     pub fn draw(&self, width: u32, height: u32, view: &ResolvedView, lens: Option<(&ResolvedView, [i32; 3])>) {
-        let Some(picture) = &self.picture else {
+        let picture = self.picture.as_ref();
+        let program = |picture: &Picture| self.programs.iter().find(|(kind, _)| *kind == picture.kind);
+        let Some((picture, (_, u))) = picture.and_then(|picture| Some((picture, program(picture)?))) else {
             self.clear();
             return;
         };
         let gl = &self.gl;
-        let tiled = self.tiled.as_ref().filter(|_| picture.tiles.count() > 1);
-        let u = tiled.unwrap_or(&self.whole);
         gl.viewport(0, 0, width as i32, height as i32);
         gl.use_program(Some(&u.program));
         gl.uniform2i(u.size.as_ref(), picture.size[0] as i32, picture.size[1] as i32);
@@ -260,7 +284,7 @@ impl Drop for GlRenderer {
     fn drop(&mut self) {
         self.gl.delete_texture(self.pixels.as_ref());
         self.gl.delete_texture(self.levels.as_ref());
-        for program in std::iter::once(&self.whole).chain(&self.tiled) {
+        for (_, program) in &self.programs {
             self.gl.delete_program(Some(&program.program));
         }
     }

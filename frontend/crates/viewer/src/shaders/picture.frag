@@ -8,7 +8,7 @@ precision highp sampler2D;
 
 // Stored values; where TILED, cut into tiles of u_tile pixels, row by row, one layer each.
 uniform usampler2DArray u_pixels;
-// The level, 0 to 1, of every stored value, 256 to a row.
+// The level, 0 to 1, of every stored value, 256 to a row; where COLOUR of red, green and blue.
 uniform sampler2D u_levels;
 // Columns and rows of the picture.
 uniform ivec2 u_size;
@@ -26,7 +26,15 @@ uniform int u_samples;
 
 out vec4 colour;
 
-float level(ivec2 at) {
+#ifdef COLOUR
+#define Level vec3
+#define CHANNELS rgb
+#else
+#define Level float
+#define CHANNELS r
+#endif
+
+Level level(ivec2 at) {
 #ifdef TILED
     ivec2 tile = at / u_tile;
     ivec3 place = ivec3(at - tile * u_tile, tile.y * u_tiles + tile.x);
@@ -35,7 +43,7 @@ float level(ivec2 at) {
     ivec3 place = ivec3(at, 0);
 #endif
     uint raw = texelFetch(u_pixels, place, 0).r & u_mask;
-    return texelFetch(u_levels, ivec2(int(raw & 255u), int(raw >> 8)), 0).r;
+    return texelFetch(u_levels, ivec2(int(raw & 255u), int(raw >> 8)), 0).CHANNELS;
 }
 
 bool outside(vec2 at) {
@@ -43,15 +51,15 @@ bool outside(vec2 at) {
 }
 
 // Bilinear between pixel centres; outside the picture black, at its border the border's own level.
-float sampled(vec2 at) {
-    if (outside(at)) return 0.0;
+Level sampled(vec2 at) {
+    if (outside(at)) return Level(0.0);
     vec2 from_centre = at - 0.5;
     vec2 low = floor(from_centre);
     vec2 part = from_centre - low;
     ivec2 a = clamp(ivec2(low), ivec2(0), u_size - 1);
     ivec2 b = clamp(ivec2(low) + 1, ivec2(0), u_size - 1);
-    float top = mix(level(a), level(ivec2(b.x, a.y)), part.x);
-    float bottom = mix(level(ivec2(a.x, b.y)), level(b), part.x);
+    Level top = mix(level(a), level(ivec2(b.x, a.y)), part.x);
+    Level bottom = mix(level(ivec2(a.x, b.y)), level(b), part.x);
     return mix(top, bottom, part.y);
 }
 
@@ -59,16 +67,15 @@ void main() {
     vec2 corner = vec2(gl_FragCoord.x - 0.5, u_height - gl_FragCoord.y - 0.5);
     if (u_samples == 0) {
         vec2 at = u_to_image * vec3(corner + 0.5, 1.0);
-        colour = vec4(vec3(outside(at) ? 0.0 : level(ivec2(at))), 1.0);
+        colour = vec4(vec3(outside(at) ? Level(0.0) : level(ivec2(at))), 1.0);
         return;
     }
-    float total = 0.0;
+    Level total = Level(0.0);
     for (int j = 0; j < u_samples; j++) {
         for (int i = 0; i < u_samples; i++) {
             vec2 at = corner + (vec2(float(i), float(j)) + 0.5) / float(u_samples);
             total += sampled(u_to_image * vec3(at, 1.0));
         }
     }
-    float grey = total / float(u_samples * u_samples);
-    colour = vec4(vec3(grey), 1.0);
+    colour = vec4(vec3(total / float(u_samples * u_samples)), 1.0);
 }
