@@ -155,7 +155,7 @@ impl Frame {
         }
     }
 
-    /// A frame of colours, red, green and blue, row by row.
+    /// A frame of colours, red, green and blue, row by row; a window acts on each channel.
     ///
     /// It keeps every colour where there are no more than 65,536; of more, all colours lose as many low bits as it takes.
     pub fn of_colours(rows: u32, columns: u32, colours: &[[u8; 3]]) -> Self {
@@ -194,8 +194,16 @@ impl Frame {
             data: used.iter().map(|colour| u16::from(colour[channel])).collect(),
             explanation: None,
         };
+        // Shows the 8 bits of a channel as they are.
+        let as_they_are = Voi::Window {
+            center: 127.5,
+            width: 255.0,
+            function: VoiLutFunction::LinearExact,
+            explanation: None,
+        };
         Self {
             palette: Some([channel(0), channel(1), channel(2)]),
+            voi: vec![as_they_are],
             ..Self::new(rows, columns, bits_stored, pixels.collect())
         }
     }

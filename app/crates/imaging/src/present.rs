@@ -139,11 +139,8 @@ impl Frame {
             || self.presentation_shape == Some(PresentationLutShape::Inverse)
     }
 
-    /// The VOI to start with: the file's first one, or else the default window; of colours, as they are.
+    /// The VOI to start with: the file's first one, or else the default window.
     pub fn default_voi(&self) -> Voi {
-        if self.palette.is_some() {
-            return AS_IT_IS;
-        }
         self.voi
             .first()
             .cloned()
@@ -206,14 +203,6 @@ impl Histogram {
         }
     }
 }
-
-/// Shows the 8 bits of a channel as they are.
-const AS_IT_IS: Voi = Voi::Window {
-    center: 127.5,
-    width: 255.0,
-    function: VoiLutFunction::LinearExact,
-    explanation: None,
-};
 
 /// Red, green and blue of a stored value.
 fn entries(palette: &[Lut; 3], raw: u16) -> [u32; 3] {
