@@ -160,7 +160,7 @@ impl Frame {
     /// It keeps every colour where there are no more than 65,536; of more, all colours lose as many low bits as it takes.
     pub fn of_colours(rows: u32, columns: u32, colours: &[[u8; 3]]) -> Self {
         // Of the last bits that are lost the eye misses blue's first and green's last.
-        let lost = (0..).map(|step| [(step + 1) / 3, step / 3, (step + 2) / 3]);
+        let lost = (0_u32..).map(|step| [(step + 1) / 3, step / 3, step.div_ceil(3)]);
         let reduced = |[r, g, b]: [u8; 3], lost: [u32; 3]| -> [u8; 3] {
             let channel = |value: u8, lost: u32| value >> lost << lost | value.checked_shr(8 - lost).unwrap_or(0);
             [channel(r, lost[0]), channel(g, lost[1]), channel(b, lost[2])]

@@ -284,9 +284,16 @@ impl Shared {
         }
         self.linked.borrow_mut().clone_from(&link);
         let Some(link) = link else { return };
+        let by_hand = self.inner.borrow().pace.moves(now());
         for other in self.others() {
             let same = other.frame_url == self.frame_url;
-            other.inner.borrow_mut().controller.adopt(&link, same);
+            {
+                let mut inner = other.inner.borrow_mut();
+                inner.controller.adopt(&link, same);
+                if by_hand {
+                    inner.pace.moved(now());
+                }
+            }
             // It knows what it took over, and so leads nobody with it.
             let now = other.inner.borrow().controller.link();
             *other.linked.borrow_mut() = now;

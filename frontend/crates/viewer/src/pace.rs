@@ -49,7 +49,8 @@ impl Pace {
         self.is_slow() && self.moves(now)
     }
 
-    fn moves(&self, now: f64) -> bool {
+    /// Whether the hand is on its way.
+    pub fn moves(&self, now: f64) -> bool {
         self.undrawn || self.moved.is_some_and(|moved| now - moved < REST)
     }
 
