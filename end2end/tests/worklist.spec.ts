@@ -263,6 +263,8 @@ test('a hundred thousand studies scroll without gaps, by wheel and by key', asyn
     const row = (await page.locator('tr.selected .patient').innerText()).trim();
     await page.keyboard.press('Enter');
     await expect(page).toHaveURL(/\/study\/.*page=/);
+    // The address changes before the study's page is there to take a key.
+    await expect(page.getByRole('navigation', { name: 'Studies' })).toBeVisible();
     await page.keyboard.press('w');
     await expect(page.locator('tr.selected .patient')).toContainText(row);
     await expect(page.locator('tr.selected')).toHaveAttribute('aria-rowindex', String(place));
