@@ -5,25 +5,33 @@ use crate::browser;
 
 /// What the viewer says of a picture on its way.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-struct Told {
+pub(super) struct Told {
     url: String,
-    state: String,
+    pub(super) state: String,
     received: u64,
     expected: Option<u64>,
+}
+
+/// Hears of every picture on the page, as long as the page is there.
+pub(super) fn on_picture(hear: impl Fn(Told) + Clone + 'static) {
+    Effect::new(move |_| {
+        let hear = hear.clone();
+        browser::on_picture(move |words| {
+            if let Ok(told) = serde_json::from_str(&words) {
+                hear(told);
+            }
+        });
+    });
 }
 
 /// Whether the picture of an address is a preview or lossless, and what is still to come. Always shown.
 #[component]
 pub fn PictureState(#[prop(into)] url: Signal<String>) -> impl IntoView {
     let told = RwSignal::new(None::<Told>);
-    Effect::new(move |_| {
-        browser::on_picture(move |words| {
-            if let Ok(heard) = serde_json::from_str::<Told>(&words)
-                && url.try_get_untracked().as_ref() == Some(&heard.url)
-            {
-                told.try_set(Some(heard));
-            }
-        });
+    on_picture(move |heard| {
+        if url.try_get_untracked().as_ref() == Some(&heard.url) {
+            told.try_set(Some(heard));
+        }
     });
     let current = move || told.get().filter(|told| told.url == url.get());
     // How far it is changes ten times a second; a screen reader hears of each stage once.

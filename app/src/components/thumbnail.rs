@@ -1,25 +1,16 @@
 use domain::SopUid;
 use leptos::prelude::*;
-use serde::Deserialize;
 
-use crate::{browser, query};
-
-/// What the viewer says of a picture on its way, as far as thumbnails care.
-#[derive(Deserialize)]
-struct Told {
-    state: String,
-}
+use super::picture_state::on_picture;
+use crate::query;
 
 /// Whether a picture on the page has come whole, or never will: until then thumbnails leave it the line.
 pub fn line_is_free() -> RwSignal<bool> {
     let is_free = RwSignal::new(false);
-    Effect::new(move |_| {
-        browser::on_picture(move |words| {
-            let told = serde_json::from_str::<Told>(&words);
-            if told.is_ok_and(|told| matches!(told.state.as_str(), "lossless" | "gone")) {
-                is_free.try_set(true);
-            }
-        });
+    on_picture(move |told| {
+        if matches!(told.state.as_str(), "lossless" | "gone") {
+            is_free.try_set(true);
+        }
     });
     is_free
 }
