@@ -327,7 +327,7 @@ fn committed_searches_are_read() {
         let search = Search::read(&configs.join(format!("{name}.toml"))).unwrap();
         search.runs().unwrap().len()
     });
-    assert_eq!(counts, [144, 12, 4, 5]);
+    assert_eq!(counts, [144, 14, 4, 5]);
 }
 
 #[test]
