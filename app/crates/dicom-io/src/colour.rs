@@ -13,60 +13,59 @@ use crate::{Error, Limits, Metadata, frame, pixels};
 /// # Errors
 /// All of [`crate::decode`]; [`Error::Colour`] for colours in another form.
 pub fn decode_for_display(bytes: &[u8], limits: &Limits) -> Result<(Metadata, Frame), Error> {
-    match crate::decode(bytes, limits) {
-        Err(Error::Colour) => {}
-        decoded => return decoded,
-    }
-    let mut storage = Vec::new();
-    let file = crate::reader::open(bytes, &mut storage, limits.max_bytes)?;
-    let metadata = crate::metadata::metadata(&file)?;
+    frame::decode_by(bytes, limits, |dataset, metadata, limits| {
+        match frame::monochrome(dataset, metadata, limits) {
+            Err(Error::Colour) => of_colours(dataset, metadata, limits),
+            frame => frame,
+        }
+    })
+}
+
+fn of_colours(dataset: &Dataset, metadata: &Metadata, limits: &Limits) -> Result<Frame, Error> {
     let (rows, columns) = (metadata.rows, metadata.columns);
     frame::check_size(rows, columns, limits)?;
-    let colours = match file.dataset.ascii(0x0028_0004).to_ascii_uppercase().as_str() {
-        "PALETTE COLOR" => from_palette(&file.dataset, &metadata, limits)?,
-        interpretation => from_samples(&file.dataset, &metadata, interpretation, limits)?,
+    let colours = match dataset.ascii(0x0028_0004).to_ascii_uppercase().as_str() {
+        "PALETTE COLOR" => from_palette(dataset, metadata, limits)?,
+        interpretation => from_samples(dataset, metadata, interpretation, limits)?,
     };
-    let mut frame = Frame::of_colours(rows, columns, &colours);
-    frame.orientation = frame::orientation(&metadata.patient_orientation);
-    frame.laterality.clone_from(&metadata.laterality);
-    (frame.spacing, frame.detector_spacing) = frame::spacing(&file.dataset, &metadata.modality);
-    Ok((metadata, frame))
+    let (spacing, detector_spacing) = frame::spacing(dataset, &metadata.modality);
+    Ok(Frame {
+        spacing,
+        detector_spacing,
+        orientation: frame::orientation(&metadata.patient_orientation),
+        laterality: metadata.laterality.clone(),
+        ..Frame::of_colours(rows, columns, &colours)
+    })
 }
 
 /// PS3.3 C.7.6.3.1.5 and C.7.6.3.1.6.
 fn from_palette(dataset: &Dataset, metadata: &Metadata, limits: &Limits) -> Result<Vec<[u8; 3]>, Error> {
-    let bits = metadata.bits_allocated;
-    if !matches!(bits, 8 | 16) {
+    let bits_allocated = metadata.bits_allocated;
+    if !matches!(bits_allocated, 8 | 16) {
         return Err(Error::Colour);
     }
     let mut tables = Vec::new();
     for channel in 0..3 {
-        let descriptor = dataset.words(0x0028_1101 + channel);
-        let (&[entries, first, bits], Some(data)) = (&descriptor[..], dataset.get(0x0028_1201 + channel)) else {
+        let (descriptor, data) = (0x0028_1101 + channel, 0x0028_1201 + channel);
+        let descriptor = dataset.words(descriptor);
+        let (&[entries, first, bits], Some(element)) = (&descriptor[..], dataset.get(data)) else {
             // Segmented tables are another form.
             return Err(Error::Colour);
         };
+        let words = |shift: u32| dataset.words(data).iter().map(|word| (word >> shift) as u8).collect();
         let entries = if entries == 0 { 1 << 16 } else { usize::from(entries) };
         let table: Vec<u8> = match bits {
             // Two entries a word, or one in each.
-            8 if data.value.len() < 2 * entries => data.value.to_vec(),
-            8 => dataset
-                .words(0x0028_1201 + channel)
-                .iter()
-                .map(|word| *word as u8)
-                .collect(),
-            _ => dataset
-                .words(0x0028_1201 + channel)
-                .iter()
-                .map(|word| (*word >> 8) as u8)
-                .collect(),
+            8 if element.value.len() < 2 * entries => element.value.to_vec(),
+            8 => words(0),
+            _ => words(8),
         };
         if table.is_empty() {
             return Err(Error::malformed("an empty palette"));
         }
         tables.push((usize::from(first), table));
     }
-    let (values, _) = pixels::decode(dataset, metadata, (bits, false), limits)?;
+    let (values, _) = pixels::decode(dataset, metadata, (bits_allocated, false), limits)?;
     let entry = |(first, table): &(usize, Vec<u8>), value: u16| {
         table[usize::from(value).saturating_sub(*first).min(table.len() - 1)]
     };
@@ -91,9 +90,10 @@ fn from_samples(
         });
     }
     let element = dataset.get(PIXEL_DATA).ok_or(Error::NoPixels)?;
-    let triples = |data: &[u8]| -> Vec<[u8; 3]> { data.chunks_exact(3).map(|c| [c[0], c[1], c[2]]).collect() };
     let planes = |data: [&[u8]; 3]| -> Vec<[u8; 3]> { (0..count).map(|i| data.map(|plane| plane[i])).collect() };
     let native = pixels::native_bytes(element, dataset.syntax);
+    // PS3.3 C.7.6.3.1.3.
+    let is_planar = dataset.word(0x0028_0006) == Some(1);
     let mut colours = if element.undefined_length {
         let fragments = dataset.fragments(element)?;
         let stream = fragments.concat();
@@ -117,7 +117,7 @@ fn from_samples(
         pairs.collect()
     } else {
         let data = native.get(..count * 3).ok_or(Error::Truncated)?;
-        if dataset.word(0x0028_0006) == Some(1) {
+        if is_planar {
             planes([&data[..count], &data[count..2 * count], &data[2 * count..]])
         } else {
             triples(data)
@@ -128,14 +128,18 @@ fn from_samples(
     }
     match interpretation {
         "RGB" | "YBR_RCT" | "YBR_ICT" => {}
-        "YBR_FULL" | "YBR_FULL_422" => colours.iter_mut().for_each(|colour| *colour = rgb(*colour)),
+        "YBR_FULL" | "YBR_FULL_422" => colours.iter_mut().for_each(|colour| *colour = ybr_to_rgb(*colour)),
         _ => return Err(Error::Colour),
     }
     Ok(colours)
 }
 
+fn triples(data: &[u8]) -> Vec<[u8; 3]> {
+    data.chunks_exact(3).map(|c| [c[0], c[1], c[2]]).collect()
+}
+
 /// PS3.3 C.7.6.3.1.2, YBR_FULL the other way round.
-fn rgb(colour: [u8; 3]) -> [u8; 3] {
+fn ybr_to_rgb(colour: [u8; 3]) -> [u8; 3] {
     let [y, b, r] = colour.map(f32::from);
     let (b, r) = (b - 128.0, r - 128.0);
     [y + 1.402 * r, y - 0.344_136 * b - 0.714_136 * r, y + 1.772 * b].map(|v| v.round().clamp(0.0, 255.0) as u8)
@@ -151,7 +155,7 @@ fn jpeg(stream: &[u8], metadata: &Metadata, interpretation: &str) -> Result<Vec<
     }
     let data = decoder.decode().map_err(Error::codec)?;
     match decoder.info().map(|info| info.pixel_format) {
-        Some(jpeg_decoder::PixelFormat::RGB24) => Ok(data.chunks_exact(3).map(|c| [c[0], c[1], c[2]]).collect()),
+        Some(jpeg_decoder::PixelFormat::RGB24) => Ok(triples(&data)),
         _ => Err(Error::Colour),
     }
 }

@@ -37,14 +37,23 @@ const MAX_VOI_TABLES: usize = 16;
 /// All of [`crate::read_metadata`]; [`Error::NoPixels`], [`Error::Colour`], [`Error::MultiFrame`],
 /// [`Error::TooLarge`], [`Error::UnsupportedTransferSyntax`], [`Error::Malformed`] and [`Error::Codec`].
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<(Metadata, Frame), Error> {
+    decode_by(bytes, limits, monochrome)
+}
+
+/// Opens a file once, and has `read` make the frame of it.
+pub(crate) fn decode_by(
+    bytes: &[u8],
+    limits: &Limits,
+    read: impl FnOnce(&Dataset, &Metadata, &Limits) -> Result<Frame, Error>,
+) -> Result<(Metadata, Frame), Error> {
     let mut storage = Vec::new();
     let file = crate::reader::open(bytes, &mut storage, limits.max_bytes)?;
     let metadata = crate::metadata::metadata(&file)?;
-    let frame = frame(&file.dataset, &metadata, limits)?;
+    let frame = read(&file.dataset, &metadata, limits)?;
     Ok((metadata, frame))
 }
 
-fn frame(dataset: &Dataset, metadata: &Metadata, limits: &Limits) -> Result<Frame, Error> {
+pub(crate) fn monochrome(dataset: &Dataset, metadata: &Metadata, limits: &Limits) -> Result<Frame, Error> {
     if !metadata.has_pixels {
         return Err(Error::NoPixels);
     }
